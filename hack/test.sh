@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Copyright The virt-scheduler Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: hack/test.sh [unit] [integration] [e2e] [nightly]     (make test runs the first three)
+# Runs suites one after the other, all of them even if one fails, prints where the time went, and ends with the result
+# lines of `go test`. Raw events are kept in _output/test/<suite>.json, what was printed in <suite>.log.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=hack/phases.sh
+. hack/phases.sh
+
+results=$PWD/_output/test
+gotestsum=$PWD/_output/tools/gotestsum
+# Upstream's test framework looks for etcd in PATH.
+export PATH="$PWD/_output/bin:$PATH"
+mkdir -p "$results"
+suites=()
+
+# go_test SUITE FORMAT CGO ARGUMENTS...: one run of go test. A suite in which no test ran has failed.
+go_test() {
+  local suite=$1 format=$2 cgo=$3 rc=0
+  shift 3
+  CGO_ENABLED=$cgo "$gotestsum" --format "$format" --jsonfile "$results/$suite.json" -- "$@" 2>&1 |
+    tee "$results/$suite.log" || rc=$?
+  if grep -q '^DONE 0 tests' "$results/$suite.log"; then
+    echo "no test ran in suite $suite" | tee -a "$results/$suite.log"
+    return 1
+  fi
+  return "$rc"
+}
+
+# suite NAME ...: a phase around go_test whose result lines are shown again at the end.
+suite() {
+  suites+=("$1")
+  phase "test: $1" go_test "$@"
+}
+
+# The programs of the embedded cluster: real etcd, Kubernetes and KubeVirt, built from their modules.
+built=""
+embedded_cluster() {
+  [ -z "$built" ] || return 0
+  built=1
+  phase "build: embedded cluster" _output/bin/devcluster build
+}
+
+rapid_packages() {
+  grep -rl --include='*_test.go' 'pgregory.net/rapid"' pkg | xargs -r -n 1 dirname | sort -u | sed 's|^|./|'
+}
+
+for name in "$@"; do
+  case "$name" in
+    unit)
+      # The race detector needs cgo, hence a C compiler.
+      suite unit standard-quiet 1 -race -timeout 20m ./pkg/... ./cmd/... ./hack/devcluster/...
+      ;;
+    integration)
+      embedded_cluster
+      suite integration standard-quiet 0 -count=1 -timeout 20m ./test/integration/...
+      ;;
+    e2e)
+      embedded_cluster
+      # One package at a time: each starts a control plane of its own, and its figures are times.
+      suite e2e standard-verbose 0 -count=1 -p 1 -timeout 45m ./test/e2e/...
+      ;;
+    nightly)
+      # Everything again in random order, many more random cases, and the tests that take too long for every change.
+      embedded_cluster
+      suite nightly-unit standard-quiet 1 -race -count=1 -shuffle=on -tags nightly -timeout 60m ./pkg/... ./cmd/... ./hack/devcluster/...
+      mapfile -t packages < <(rapid_packages)
+      suite nightly-properties standard-quiet 0 -count=1 -timeout 60m "${packages[@]}" -rapid.checks=20000
+      suite nightly-integration standard-quiet 0 -count=1 -shuffle=on -tags nightly -timeout 60m ./test/integration/...
+      suite nightly-e2e standard-verbose 0 -count=1 -p 1 -tags nightly -timeout 4h ./test/e2e/...
+      ;;
+    *)
+      echo "hack/test.sh: no suite named '$name'" >&2
+      exit 2
+      ;;
+  esac
+done
+
+if [ -n "$phases_own" ]; then
+  phases_table
+fi
+for name in "${suites[@]}"; do
+  printf '\n%s:\n' "$name"
+  grep -E '^(ok|FAIL|DONE|panic:|no test ran|[[:space:]]*--- FAIL|=== FAIL)' "$results/$name.log" || true
+done
+[ "$phases_failed" -eq 0 ]

@@ -120,5 +120,5 @@ TOOL_kustomize := sigs.k8s.io/kustomize/kustomize/v5
 
 $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 	@mkdir -p $(@D)
-	@echo "building $* (golangci-lint takes minutes the first time)"
+	@echo "building $*$(if $(filter golangci-lint,$*), (the first time this takes minutes))"
 	@go -C hack/tools build -o ../../$@ $(TOOL_$*)

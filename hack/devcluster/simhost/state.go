@@ -25,6 +25,8 @@ const (
 	Fault500 = "500"
 	// FaultIgnore answers power actions with 204 and does nothing.
 	FaultIgnore = "accept-but-ignore"
+	// FaultActThenHang carries power actions out and never answers them; other requests work.
+	FaultActThenHang = "act-then-hang"
 	// FaultWrongTLS presents a self-signed certificate.
 	FaultWrongTLS = "wrong-tls"
 	// FaultNoUUID serves the system without its UUID.
@@ -38,7 +40,7 @@ const (
 // Faults lists every fault but FaultNone.
 func Faults() []string {
 	return []string{
-		FaultHang, FaultHangTLS, Fault500, FaultIgnore, FaultWrongTLS, FaultNoUUID, FaultSwappedUUID, FaultSlowOff,
+		FaultHang, FaultHangTLS, Fault500, FaultIgnore, FaultActThenHang, FaultWrongTLS, FaultNoUUID, FaultSwappedUUID, FaultSlowOff,
 	}
 }
 

@@ -48,6 +48,7 @@ rapid_packages() {
   grep -rl --include='*_test.go' 'pgregory.net/rapid"' pkg | xargs -r -n 1 dirname | sort -u | sed 's|^|./|'
 }
 
+phase "build: test runner, devcluster" make --no-print-directory test-tools
 for name in "$@"; do
   case "$name" in
     unit)
@@ -79,11 +80,9 @@ for name in "$@"; do
   esac
 done
 
+rc=0
+phases_end || rc=$?
 if [ -n "$phases_own" ]; then
-  phases_table
+  hack/results.sh "${suites[@]}"
 fi
-for name in "${suites[@]}"; do
-  printf '\n%s:\n' "$name"
-  grep -E '^(ok|FAIL|DONE|panic:|no test ran|[[:space:]]*--- FAIL|=== FAIL)' "$results/$name.log" || true
-done
-[ "$phases_failed" -eq 0 ]
+exit "$rc"

@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=hack/phases.sh
 . hack/phases.sh
 
+phase "build: linter and generators" make --no-print-directory verify-tools
 phase "verify: headers, file length" hack/verify-files.sh
 phase "verify: imports of pure packages" hack/verify-imports.sh
 phase "verify: go.mod tidy" hack/verify-tidy.sh

@@ -1,0 +1,52 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vmis
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	fwk "k8s.io/kube-scheduler/framework"
+)
+
+// Pool hands out one Source per scheduler, whose profiles share it. One Pool belongs to one plugin registry, which
+// may serve several schedulers; nothing is global.
+type Pool struct {
+	mu      sync.Mutex
+	sources map[fwk.SharedLister]*Source
+}
+
+// NewPool returns an empty pool.
+func NewPool() *Pool {
+	return &Pool{sources: map[fwk.SharedLister]*Source{}}
+}
+
+// For returns the Source of the scheduler that a handle belongs to, and starts it when it is asked for the first
+// time. It ends, and is forgotten, with ctx, which must be the scheduler's. A scheduler is known by its snapshot of
+// the cluster: all its profiles have the same one. A handle without (some tests have none) gets a Source of its own.
+func (p *Pool) For(ctx context.Context, handle fwk.Handle) (*Source, error) {
+	scheduler := handle.SnapshotSharedLister()
+	if scheduler == nil {
+		return start(ctx, handle)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if source, ok := p.sources[scheduler]; ok {
+		return source, nil
+	}
+	source, err := start(ctx, handle)
+	if err != nil {
+		return nil, fmt.Errorf("starting to watch VirtualMachineInstances: %w", err)
+	}
+	p.sources[scheduler] = source
+	context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.sources[scheduler] == source {
+			delete(p.sources, scheduler)
+		}
+	})
+	return source, nil
+}

@@ -1,0 +1,39 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plugins holds the only list of the plugins that the scheduler is
+// built with: the command, tests, benchmarks and tools all take it from here.
+// Plugins themselves live in the packages below.
+package plugins
+
+import (
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"sigs.k8s.io/scheduler-plugins/pkg/noderesourcetopology"
+	"sigs.k8s.io/scheduler-plugins/pkg/preemptiontoleration"
+	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/loadvariationriskbalancing"
+	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/lowriskovercommitment"
+	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/peaks"
+	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/targetloadpacking"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
+	_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
+)
+
+// NewRegistry returns all plugins that come on top of kube-scheduler's own. None is enabled by being in it. A
+// registry may serve several schedulers; each has VM data of its own, shared by its profiles.
+func NewRegistry() frameworkruntime.Registry {
+	vms := vmis.NewPool()
+	return frameworkruntime.Registry{
+		vmutilization.Name: vmutilization.NewFactory(vms),
+
+		// From sigs.k8s.io/scheduler-plugins, as they are: options for clusters that want them. NodeResourceTopologyMatch
+		// and those of Trimaran do not sign pods, which turns batching off in a profile that enables them.
+		loadvariationriskbalancing.Name: loadvariationriskbalancing.New,
+		lowriskovercommitment.Name:      lowriskovercommitment.New,
+		noderesourcetopology.Name:       noderesourcetopology.New,
+		peaks.Name:                      peaks.New,
+		preemptiontoleration.Name:       preemptiontoleration.New,
+		targetloadpacking.Name:          targetloadpacking.New,
+	}
+}

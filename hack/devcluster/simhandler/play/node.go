@@ -1,0 +1,158 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package play
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	virtv1 "kubevirt.io/api/core/v1"
+
+	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simhost"
+)
+
+const (
+	// ManagedLabel with the value ManagedValue on a node makes KWOK renew its lease and play its kubelet.
+	ManagedLabel = "kwok"
+	ManagedValue = "managed"
+
+	// cpuModel is the model of all simulated hosts.
+	cpuModel = "Skylake-Client-IBRS"
+	// devices is how many guests a host has devices for; the number is KubeVirt's default.
+	devices = 1000
+)
+
+// NodeView is what is known of one node.
+type NodeView struct {
+	Now      time.Time
+	Timing   Timing
+	Node     *corev1.Node
+	Machine  simhost.HostState
+	Hardware simhost.Hardware
+	// Attached is the boot id with which the kubelet last joined, empty if it never did.
+	Attached string
+	// LastBeat is virt-handler's last heartbeat, zero when it was started since.
+	LastBeat time.Time
+	// Volumes are the unique names of the attachable volumes of the pods on the node, sorted.
+	Volumes []corev1.UniqueVolumeName
+}
+
+// NodeStep is what the agents of a node write, each with its own name.
+type NodeStep struct {
+	// Detach takes the node away from KWOK: its kubelet is silent.
+	Detach bool
+	// Attach gives it to KWOK, after Booted was dealt with.
+	Attach bool
+	// Booted asks to report the machine's boot id and, unless First, to fail the pods of the boot before.
+	Booted bool
+	First  bool
+	// Status is the node with its status as the kubelet wants it, nil when it is right.
+	Status *corev1.Node
+	// Labelled is the node with labels and annotations as virt-handler wants them, nil when they are right.
+	Labelled *corev1.Node
+	After    time.Duration
+}
+
+// NextNode is what kubelet and virt-handler do about their node object. The kubelet joins by itself; that KWOK stands
+// for it is the simulation's affair.
+func NextNode(v NodeView) NodeStep {
+	var step NodeStep
+	managed := v.Node.Labels[ManagedLabel] == ManagedValue
+	if KubeletActs(v.Machine) {
+		step.Booted = v.Attached != v.Machine.BootID
+		step.First = v.Attached == ""
+		step.Attach = !managed
+		step.Status = kubeletStatus(v)
+	} else {
+		step.Detach = managed
+	}
+	if HandlerActs(v.Machine) {
+		due := v.LastBeat.IsZero() || v.Now.Sub(v.LastBeat) >= v.Timing.Heartbeat
+		step.Labelled = handlerLabels(v, due)
+		step.After = v.Timing.Heartbeat
+		if !due {
+			step.After -= v.Now.Sub(v.LastBeat)
+		}
+	}
+	return step
+}
+
+// kubeletStatus is the node's status as its kubelet reports it: identity, devices, volumes in use.
+func kubeletStatus(v NodeView) *corev1.Node {
+	node := v.Node.DeepCopy()
+	info := &node.Status.NodeInfo
+	info.BootID, info.SystemUUID = v.Machine.BootID, v.Hardware.SystemUUID
+	changed := *info != v.Node.Status.NodeInfo
+	for _, list := range []*corev1.ResourceList{&node.Status.Capacity, &node.Status.Allocatable} {
+		if *list == nil {
+			*list = corev1.ResourceList{}
+		}
+		for _, name := range []corev1.ResourceName{
+			"devices.kubevirt.io/kvm", "devices.kubevirt.io/tun", "devices.kubevirt.io/vhost-net",
+		} {
+			if _, ok := (*list)[name]; !ok {
+				(*list)[name] = *resource.NewQuantity(devices, resource.DecimalSI)
+				changed = true
+			}
+		}
+	}
+	if !slices.Equal(node.Status.VolumesInUse, v.Volumes) {
+		node.Status.VolumesInUse = slices.Clone(v.Volumes)
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	return node
+}
+
+// handlerLabels is the node as virt-handler's labeller and, when due, its heartbeat want it.
+func handlerLabels(v NodeView, due bool) *corev1.Node {
+	node := v.Node.DeepCopy()
+	if node.Labels == nil {
+		node.Labels = map[string]string{}
+	}
+	if node.Annotations == nil {
+		node.Annotations = map[string]string{}
+	}
+	maps.Copy(node.Labels, Labels())
+	if due {
+		node.Labels[virtv1.NodeSchedulable] = "true"
+		node.Annotations[virtv1.VirtHandlerHeartbeat] = v.Now.UTC().Format(time.RFC3339)
+	}
+	if maps.Equal(node.Labels, v.Node.Labels) && maps.Equal(node.Annotations, v.Node.Annotations) {
+		return nil
+	}
+	return node
+}
+
+// Labels are the labels of virt-handler's node labeller; all simulated hosts have the same processor.
+func Labels() map[string]string {
+	labels := map[string]string{
+		corev1.LabelArchStable:                         "amd64",
+		corev1.LabelOSStable:                           "linux",
+		virtv1.CPUManager:                              "false",
+		virtv1.HostModelCPULabel + cpuModel:            "true",
+		virtv1.CPUModelVendorLabel + "Intel":           "true",
+		virtv1.SupportedMachineTypeLabel + "q35":       "true",
+		virtv1.SupportedMachineTypeLabel + machineType: "true",
+	}
+	for _, model := range []string{"Nehalem", "Westmere", "SandyBridge", "IvyBridge", "Haswell-noTSX", "Broadwell-noTSX", cpuModel} {
+		labels[virtv1.CPUModelLabel+model] = "true"
+		labels[virtv1.SupportedHostModelMigrationCPU+model] = "true"
+	}
+	for _, feature := range []string{"aes", "avx", "avx2", "sse4.2", "vmx", "xsave"} {
+		labels[virtv1.CPUFeatureLabel+feature] = "true"
+	}
+	for _, feature := range []string{"vmx", "xsave"} {
+		labels[virtv1.HostModelRequiredFeaturesLabel+feature] = "true"
+	}
+	for _, feature := range []string{"base", "frequencies", "ipi", "reset", "runtime", "synic", "tlbflush", "vpindex"} {
+		labels[virtv1.HypervLabel+feature] = "true"
+	}
+	return labels
+}

@@ -93,4 +93,9 @@ const (
 	ReasonReturned         = "NodeReturned"
 	ReasonUnfenced         = "NodeUnfenced"
 	ReasonClosed           = "IncidentClosed"
+	ReasonOffWhileAlive    = "BMCSaysOffWhileAlive"
+	ReasonNodeDeleted      = "NodeDeletedUnfenced"
+	ReasonControlPlane     = "ControlPlaneNotFenced"
+	ReasonFenceRetry       = "PowerOffRetried"
+	ReasonVMDueChanged     = "VMDueChanged"
 )

@@ -47,6 +47,8 @@ type NodeView struct {
 	ControlPlane bool
 	// Ready is the Ready condition's status: "True", "False", "Unknown" or "" when absent.
 	Ready string
+	// NeverReady is true for a node that has not been Ready since it was created (it is being installed): it is not suspicious.
+	NeverReady bool
 	// LeaseUnchangedFor is for how long the watcher has been seeing the same Lease while the API server answered. Gaps of the
 	// API server and restarts of the watcher start it again, so it is never too long.
 	LeaseUnchangedFor time.Duration
@@ -89,6 +91,8 @@ type PodsView struct {
 type PodView struct {
 	Namespace, Name string
 	UID             types.UID
+	// VMIName is the name of the pod's VMI, which is also its VM's (annotation kubevirt.io/domain, or the owner's name).
+	VMIName string
 	// Finished is true for phase Succeeded or Failed.
 	Finished bool
 	VMI      VMIView

@@ -99,7 +99,11 @@ type NodeFailureStatus struct {
 	SuspectedAt *metav1.MicroTime `json:"suspectedAt,omitempty"`
 	// LastSeenAliveAt is when the watcher last saw the node's Lease change before that.
 	LastSeenAliveAt *metav1.MicroTime `json:"lastSeenAliveAt,omitempty"`
-	// Transitions are the phases with the time each was entered.
+	// LeaseFingerprint is the node's Lease (holder and renew time as text) when it was last seen to change before the proof, or
+	// when the node was suspected. A Lease that reads otherwise is a sign of life; comparing the text survives a restart of the
+	// watcher and needs no clock of the node.
+	LeaseFingerprint string `json:"leaseFingerprint,omitempty"`
+	// Transitions are the phases with the time each was entered; when there are more than 64 the oldest but the first are dropped.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=atomic
 	Transitions []Transition `json:"transitions,omitempty"`
@@ -148,8 +152,10 @@ type Evidence struct {
 	// Detail says what was read, from where.
 	// +kubebuilder:validation:MaxLength=512
 	Detail string `json:"detail"`
-	// Count is how often the same was seen in a row; 0 and 1 both mean once.
+	// Count is how often the same was noted in a row; 0 and 1 both mean once. What goes on for long is noted ever more seldom.
 	Count int32 `json:"count,omitempty"`
+	// LastAt is when the same was last noted, if more than once.
+	LastAt *metav1.MicroTime `json:"lastAt,omitempty"`
 }
 
 // Fence is one fencing attempt. A new attempt gets a new ID.

@@ -4,9 +4,12 @@
 package simhandler
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
+	"github.com/go-logr/logr"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,27 +40,52 @@ func NewScheme() (*runtime.Scheme, error) {
 	if err := corev1.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
+	if err := authorizationv1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
 	return scheme, virtv1.AddToScheme(scheme)
 }
 
-// impersonator makes the clients by impersonation; it needs a configuration that may impersonate.
+// impersonator makes the clients by impersonation, if its configuration may impersonate.
 type impersonator struct {
 	config *rest.Config
 	opts   client.Options
 	self   client.Client
+	// alone is true when it may not: then everything is written in its own name.
+	alone bool
 
 	mu      sync.Mutex
 	clients map[string]client.Client
 }
 
-// NewIdentities makes clients out of one configuration that may impersonate users, as an administrator's may.
-func NewIdentities(config *rest.Config, scheme *runtime.Scheme) (Identities, error) {
+// NewIdentities makes clients out of one configuration. One that may not impersonate users serves too, if it is
+// KubeVirt's handler and has a kubelet's permissions; then the audit log can't tell the agents apart.
+func NewIdentities(ctx context.Context, config *rest.Config, scheme *runtime.Scheme, log logr.Logger) (Identities, error) {
 	opts := client.Options{Scheme: scheme, Mapper: mapper()}
 	self, err := client.New(config, opts)
 	if err != nil {
 		return nil, fmt.Errorf("client of the simulation: %w", err)
 	}
-	return &impersonator{config: config, opts: opts, self: self, clients: map[string]client.Client{}}, nil
+	may, err := mayImpersonate(ctx, self)
+	if err != nil {
+		return nil, err
+	}
+	if !may {
+		log.Info("this user may not impersonate kubelets and virt-handlers: all writes are made in its name")
+	}
+	return &impersonator{
+		config: config, opts: opts, self: self, alone: !may, clients: map[string]client.Client{},
+	}, nil
+}
+
+func mayImpersonate(ctx context.Context, c client.Client) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: "users"},
+	}}
+	if err := c.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("may this user impersonate: %w", err)
+	}
+	return review.Status.Allowed, nil
 }
 
 func (i *impersonator) Simulation() client.Client { return i.self }
@@ -78,6 +106,9 @@ func (i *impersonator) Handler(node string) (client.Client, error) {
 }
 
 func (i *impersonator) client(key string, as rest.ImpersonationConfig) (client.Client, error) {
+	if i.alone {
+		return i.self, nil
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if c, ok := i.clients[key]; ok {
@@ -99,9 +130,10 @@ func mapper() meta.RESTMapper {
 	for _, kind := range []string{"Pod", "PersistentVolumeClaim"} {
 		m.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
-	for _, kind := range []string{"Node", "PersistentVolume", "Namespace"} {
+	for _, kind := range []string{"Node", "PersistentVolume"} {
 		m.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
+	m.Add(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"), meta.RESTScopeRoot)
 	m.Add(virtv1.VirtualMachineInstanceGroupVersionKind, meta.RESTScopeNamespace)
 	return m
 }

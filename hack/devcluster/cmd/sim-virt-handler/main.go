@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -42,7 +43,7 @@ type flags struct {
 
 func main() {
 	var f flags
-	flag.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of a user who may impersonate kubelets and virt-handlers")
+	flag.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of a user who may impersonate kubelets and virt-handlers, or else of virt-handler")
 	flag.StringVar(&f.hosts, "hosts", "", "hosts file")
 	flag.StringVar(&f.controlURL, "control-url", "", "control API of sim-bmc, https://127.0.0.1:PORT")
 	flag.StringVar(&f.controlToken, "control-token-file", "", "file with the bearer token of the control API, and of our own")
@@ -83,7 +84,7 @@ func run(ctx context.Context, f flags) error {
 	if err != nil {
 		return err
 	}
-	identities, err := simhandler.NewIdentities(config, scheme)
+	identities, err := simhandler.NewIdentities(ctx, config, scheme, klog.Background())
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func run(ctx context.Context, f flags) error {
 	if f.ledger == "" {
 		f.ledger = filepath.Dir(f.hosts)
 	}
-	world, closeLedger, err := openWorld(ctx, identities.Simulation(), f.ledger)
+	world, closeLedger, err := openWorld(ctx, identities.Simulation(), file, f.ledger)
 	if err != nil {
 		return err
 	}
@@ -115,13 +116,24 @@ func run(ctx context.Context, f flags) error {
 	return serve(ctx, f.listen, strings.TrimSpace(string(token)), controller, informers)
 }
 
-// openWorld opens the ledger of this very cluster, which outlives this process, not the cluster.
-func openWorld(ctx context.Context, c client.Client, dir string) (*guests.World, func(), error) {
-	var ns corev1.Namespace
-	if err := c.Get(ctx, types.NamespacedName{Name: "kube-system"}, &ns); err != nil {
-		return nil, nil, fmt.Errorf("API server: %w", err)
+// openWorld opens the ledger of this very cluster, which outlives this process, not the cluster: the UID of a node
+// tells one cluster from the next that was built over the same machines.
+func openWorld(ctx context.Context, c client.Client, file simhost.File, dir string) (*guests.World, func(), error) {
+	var node corev1.Node
+	for _, h := range file.Hosts {
+		if h.Spare {
+			continue
+		}
+		err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+			err := c.Get(ctx, types.NamespacedName{Name: h.Name}, &node)
+			return err == nil, client.IgnoreNotFound(err)
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("node %s: %w", h.Name, err)
+		}
+		break
 	}
-	world, closer, err := guests.Open(filepath.Join(dir, "guests-"+string(ns.UID)+".jsonl"))
+	world, closer, err := guests.Open(filepath.Join(dir, "guests-"+string(node.UID)+".jsonl"))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/story"
 )
 
 // Exit codes.
@@ -32,6 +34,7 @@ func commands() []*cobra.Command {
 		buildCommand(),
 		upCommand(),
 		downCommand(),
+		story.NewCommand(root),
 		statusCommand(),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
 	"math/big"
 	"net"
 	"sync"
@@ -47,7 +48,8 @@ func (l *bmcListener) Accept() (net.Conn, error) {
 			continue
 		}
 		if fault == simhost.FaultHangTLS {
-			continue // held open by the tracking, and never served
+			go tracked.swallow()
+			continue
 		}
 		return tracked, nil
 	}
@@ -83,6 +85,12 @@ func (c *trackedConn) Close() error {
 	delete(c.listener.conns, c)
 	c.listener.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// swallow takes what the client says until it gives up or the connection is dropped.
+func (c *trackedConn) swallow() {
+	_, _ = io.Copy(io.Discard, c.Conn)
+	_ = c.Close()
 }
 
 // reset closes with a RST, as a host that is gone from the network would make its router do.

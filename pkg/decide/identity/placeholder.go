@@ -6,9 +6,7 @@ package identity
 // placeholders are UUIDs that firmware tells where nobody has set one. Many machines tell the same, so a match with one
 // of them says nothing. Each is listed in one byte order and recognised in both.
 var placeholders = map[string]string{
-	// The bytes 00..0f counted up, written down with and without the turning of the first three fields; the first form is
-	// what dmidecode prints on many consumer and white-box boards with AMI firmware.
-	"03000200-0400-0500-0006-000700080009": "AMI's default: the words 0003, 0002, 0004, ... counted up",
+	"03000200-0400-0500-0006-000700080009": "American Megatrends firmware's default: the words 0002 to 0009 counted up",
 	"00010203-0405-0607-0809-0a0b0c0d0e0f": "the bytes 00 to 0f counted up",
 	"01020304-0506-0708-090a-0b0c0d0e0f10": "the bytes 01 to 10 counted up",
 	"12345678-1234-5678-90ab-cddeefaabbcc": "a sample value of board vendors' flashing tools",
@@ -16,7 +14,7 @@ var placeholders = map[string]string{
 	"12345678-1234-5678-1234-567812345678": "a sample value of UUID documentation",
 	"12345678-90ab-cdef-1234-567890abcdef": "a sample value of documentation",
 	"01234567-89ab-cdef-0123-456789abcdef": "the digits counted up",
-	"fefefefe-fefe-fefe-fefe-fefefefefefe": "erased memory of some boards",
+	"deadbeef-dead-beef-dead-beefdeadbeef": "a fill pattern",
 }
 
 // parsedPlaceholders are the placeholders by their bytes.

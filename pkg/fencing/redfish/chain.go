@@ -98,17 +98,23 @@ func (c *conn) findSystem(id string) (*schemas.ComputerSystem, error) {
 	}
 	// As a rule the id is the last part of the link, so that one request is enough; it is the Id that counts.
 	slices.SortStableFunc(members, func(a, b string) int { return rank(a, id) - rank(b, id) })
+	var failed error
 	for _, member := range members {
 		if err := checkLink(member); err != nil {
 			return nil, fmt.Errorf("member of the collection of systems: %w", err)
 		}
 		system, err := schemas.GetComputerSystem(c.api, member)
-		if err != nil {
-			return nil, fmt.Errorf("system %s: %w", member, err)
-		}
-		if system.ID == id {
+		switch {
+		case err == nil && system.ID == id:
 			return system, nil
+		case err != nil && c.ctx.Err() != nil:
+			return nil, fmt.Errorf("system %s: %w", member, err)
+		case err != nil && failed == nil: // another system that is broken does not hide ours
+			failed = fmt.Errorf("system %s: %w", member, err)
 		}
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	return nil, fmt.Errorf("%w: none of %d has the id %q", fencing.ErrNoSuchSystem, len(members), id)
 }
@@ -196,7 +202,7 @@ func (c *conn) forceOff(system *schemas.ComputerSystem) error {
 		return notSent(err)
 	}
 	var answer *schemas.Error
-	if errors.As(err, &answer) && answer.HTTPReturnedStatusCode != http.StatusUnauthorized {
+	if errors.As(err, &answer) && answer.HTTPReturnedStatusCode != 0 && answer.HTTPReturnedStatusCode != http.StatusUnauthorized {
 		return fmt.Errorf("%w: %w", fencing.ErrRefused, err)
 	}
 	return err

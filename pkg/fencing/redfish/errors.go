@@ -4,13 +4,14 @@
 package redfish
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -76,12 +77,12 @@ func classify(err error) error {
 	if isTLS(err) {
 		return fencing.ErrTLS
 	}
-	var syntax *json.SyntaxError
-	var typed *json.UnmarshalTypeError
-	if errors.As(err, &syntax) || errors.As(err, &typed) || errors.Is(err, io.EOF) {
-		return fencing.ErrProtocol
+	var transport *url.Error
+	var network *net.OpError
+	if errors.As(err, &transport) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fencing.ErrUnreachable // time-outs, connections refused, reset or cut off, names not found
 	}
-	return fencing.ErrUnreachable // time-outs, connections refused, reset or cut off, names not found
+	return fencing.ErrProtocol // an answer came: it is half of one, no JSON, or not what was asked for
 }
 
 func classifyStatus(status int) error {

@@ -43,15 +43,16 @@ type flags struct {
 
 func main() {
 	var f flags
-	flag.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of a user who may impersonate kubelets and virt-handlers, or else of virt-handler")
-	flag.StringVar(&f.hosts, "hosts", "", "hosts file")
-	flag.StringVar(&f.controlURL, "control-url", "", "control API of sim-bmc, https://127.0.0.1:PORT")
-	flag.StringVar(&f.controlToken, "control-token-file", "", "file with the bearer token of the control API, and of our own")
-	flag.StringVar(&f.ca, "ca", "", "certificate authority of the control API")
-	flag.StringVar(&f.listen, "listen", "127.0.0.1:0", "address of /healthz and "+simhost.GuestsPath)
-	flag.StringVar(&f.ledger, "ledger-dir", "", "directory of the guests' ledger (default: that of the hosts file)")
-	klog.InitFlags(nil)
-	flag.Parse()
+	set := flag.NewFlagSet("sim-virt-handler", flag.ExitOnError)
+	set.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of a user who may impersonate kubelets and virt-handlers, or else of virt-handler")
+	set.StringVar(&f.hosts, "hosts", "", "hosts file")
+	set.StringVar(&f.controlURL, "control-url", "", "control API of sim-bmc, https://127.0.0.1:PORT")
+	set.StringVar(&f.controlToken, "control-token-file", "", "file with the bearer token of the control API, and of our own")
+	set.StringVar(&f.ca, "ca", "", "certificate authority of the control API")
+	set.StringVar(&f.listen, "listen", "127.0.0.1:0", "address of /healthz and "+simhost.GuestsPath)
+	set.StringVar(&f.ledger, "ledger-dir", "", "directory of the guests' ledger (default: that of the hosts file)")
+	klog.InitFlags(set)
+	_ = set.Parse(os.Args[1:]) // ExitOnError
 	ctrllog.SetLogger(klog.Background())
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

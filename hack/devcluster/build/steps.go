@@ -5,6 +5,7 @@ package build
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 )
@@ -83,7 +84,9 @@ func kubernetesVersion(version string) map[string]string {
 	if len(parts) == 3 {
 		vars["gitMajor"], vars["gitMinor"] = parts[0], parts[1]
 	}
-	return prefixed("k8s.io/component-base/version", vars)
+	out := prefixed("k8s.io/component-base/version", vars)
+	maps.Copy(out, prefixed("k8s.io/client-go/pkg/version", vars)) // user agents
+	return out
 }
 
 func kubeVirtVersion(version string) map[string]string {

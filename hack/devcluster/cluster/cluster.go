@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -109,6 +110,11 @@ func (c *Cluster) Guests(ctx context.Context) ([]simhost.GuestEvent, error) {
 	if err != nil {
 		return nil, err
 	}
+	token, err := os.ReadFile(c.paths.controlToken())
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	response, err := http.DefaultTransport.RoundTrip(request) // loopback: no proxy, no redirect
 	if err != nil {
 		return nil, fmt.Errorf("ledger of guests: %w", err)

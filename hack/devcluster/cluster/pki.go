@@ -49,8 +49,9 @@ func users() map[string][]string {
 		build.KWOK:              {"sim-kubelet:kwok", "system:masters"},
 		build.VirtAPI:           kubeVirt("kubevirt-apiserver"),
 		build.VirtController:    kubeVirt("kubevirt-controller"),
-		build.SimVirtHandler:    kubeVirt("kubevirt-handler"),
-		build.SimCSI:            {"sim-csi", "system:masters"},
+		// It impersonates each node's kubelet and virt-handler for what these write.
+		build.SimVirtHandler: {"sim-virt-handler", "system:masters"},
+		build.SimCSI:         {"sim-csi", "system:masters"},
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,19 +47,8 @@ func (c *Cluster) registerNodes(ctx context.Context) error {
 		if host.Spare {
 			continue
 		}
-		node, err := c.client.CoreV1().Nodes().Create(ctx, hosts.Node(host, i, c.version), metav1.CreateOptions{})
-		if err != nil {
+		if _, err := c.client.CoreV1().Nodes().Create(ctx, hosts.Node(host, i, c.version), metav1.CreateOptions{}); err != nil {
 			return fmt.Errorf("register node %s: %w", host.Name, err)
-		}
-		csiNode := &storagev1.CSINode{
-			ObjectMeta: metav1.ObjectMeta{
-				Name:            node.Name,
-				OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}},
-			},
-			Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: csiDriver, NodeID: node.Name}}},
-		}
-		if _, err := c.client.StorageV1().CSINodes().Create(ctx, csiNode, metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("register CSI driver on %s: %w", host.Name, err)
 		}
 	}
 	return nil
@@ -138,9 +126,6 @@ func (c *Cluster) startSimBMC(ctx context.Context) error {
 }
 
 func (c *Cluster) startSimVirtHandler(ctx context.Context) error {
-	if err := c.grantSimKubelet(ctx); err != nil {
-		return err
-	}
 	port := c.port[build.SimVirtHandler]
 	spec := c.spec(build.SimVirtHandler,
 		"--kubeconfig="+c.paths.kubeconfig(build.SimVirtHandler), "--hosts="+c.paths.hosts(),
@@ -149,38 +134,6 @@ func (c *Cluster) startSimVirtHandler(ctx context.Context) error {
 	)
 	spec.Ready = c.answers("", fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
 	return c.sup.Start(ctx, spec)
-}
-
-// grantSimKubelet lets the simulated virt-handler do what is the kubelet's part
-// in a real cluster. The rest it may do by KubeVirt's own RBAC of virt-handler.
-func (c *Cluster) grantSimKubelet(ctx context.Context) error {
-	const name = "sim-kubelet"
-	role := &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"nodes", "pods"}, Verbs: []string{"get", "list", "watch", "patch", "update"}},
-			{APIGroups: []string{""}, Resources: []string{"nodes/status", "pods/status"}, Verbs: []string{"patch", "update"}},
-			{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"delete"}},
-			{
-				APIGroups: []string{""}, Resources: []string{"persistentvolumes", "persistentvolumeclaims"},
-				Verbs: []string{"get", "list", "watch"},
-			},
-			{APIGroups: []string{"storage.k8s.io"}, Resources: []string{"volumeattachments"}, Verbs: []string{"get", "list", "watch"}},
-		},
-	}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: KubeVirtNamespace, Name: "kubevirt-handler"}},
-	}
-	_, err := c.client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{})
-	if err == nil || apierrors.IsAlreadyExists(err) {
-		_, err = c.client.RbacV1().ClusterRoleBindings().Create(ctx, binding, metav1.CreateOptions{})
-	}
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("grant %s: %w", name, err)
-	}
-	return nil
 }
 
 func (c *Cluster) startSimCSI(ctx context.Context) error {

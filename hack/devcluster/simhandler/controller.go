@@ -56,6 +56,7 @@ type Controller struct {
 	attached map[string]string    // node -> boot id with which its kubelet joined
 	beats    map[string]time.Time // node -> last heartbeat of its virt-handler
 	seen     time.Time            // last answer from Machines
+	podIPs   map[types.UID]string // by launcher pod
 	nextIP   uint32
 }
 
@@ -69,6 +70,7 @@ func New(opts Options) *Controller {
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "sim-virt-handler", Clock: opts.Clock}),
 		attached: map[string]string{},
 		beats:    map[string]time.Time{},
+		podIPs:   map[types.UID]string{},
 	}
 	for _, h := range opts.Hosts {
 		if !h.Spare {
@@ -99,6 +101,9 @@ type key struct {
 func (c *Controller) Run(ctx context.Context) error {
 	if err := c.refresh(ctx); err != nil {
 		return fmt.Errorf("state of the machines: %w", err)
+	}
+	if err := c.takeUsedIPs(ctx); err != nil {
+		return fmt.Errorf("addresses of pods: %w", err)
 	}
 	for node := range c.hardware {
 		c.enqueueNode(node)
@@ -224,12 +229,37 @@ func (c *Controller) isAttached(node string) bool {
 	return ok && boot == c.World.Machine(node).BootID
 }
 
-// podIP is an address that no other pod of this simulation has.
-func (c *Controller) podIP() string {
+// takeUsedIPs goes on after the addresses that a simulator before this one gave away.
+func (c *Controller) takeUsedIPs(ctx context.Context) error {
+	var pods corev1.PodList
+	if err := c.Reader.List(ctx, &pods); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nextIP++
-	return net.IPv4(10, 128+byte(c.nextIP>>16&0x3f), byte(c.nextIP>>8), byte(c.nextIP)).String()
+	for i := range pods.Items {
+		if ip := net.ParseIP(pods.Items[i].Status.PodIP).To4(); ip != nil && ip[0] == 10 && ip[1]&0xc0 == 128 {
+			c.nextIP = max(c.nextIP, uint32(ip[1]&0x3f)<<16|uint32(ip[2])<<8|uint32(ip[3]))
+		}
+	}
+	return nil
+}
+
+// podIP is the pod's address, which no other pod of this simulation has.
+func (c *Controller) podIP(pod types.UID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.podIPs[pod]; !ok {
+		c.nextIP++
+		c.podIPs[pod] = net.IPv4(10, 128+byte(c.nextIP>>16&0x3f), byte(c.nextIP>>8), byte(c.nextIP)).String()
+	}
+	return c.podIPs[pod]
+}
+
+func (c *Controller) releaseIP(pod types.UID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.podIPs, pod)
 }
 
 // Healthy says whether the machines' keeper has answered lately.

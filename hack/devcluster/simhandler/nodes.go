@@ -79,6 +79,15 @@ func (c *Controller) writeNode(ctx context.Context, node *corev1.Node, step play
 			return err
 		}
 	}
+	if step.Registered != nil {
+		kubelet, err := c.Identities.Kubelet(node.Name)
+		if err != nil {
+			return err
+		}
+		if err := kubelet.Patch(ctx, step.Registered, client.StrategicMergeFrom(node.DeepCopy())); err != nil {
+			return fmt.Errorf("kubelet of %s: %w", node.Name, err)
+		}
+	}
 	if step.Status != nil {
 		kubelet, err := c.Identities.Kubelet(node.Name)
 		if err != nil {

@@ -67,7 +67,7 @@ func (c *Controller) podView(ctx context.Context, pod *corev1.Pod) (play.PodView
 	if starting := pod.Status.Phase != corev1.PodRunning && pod.DeletionTimestamp == nil; starting {
 		v.VolumesReady = c.volumesReady(ctx, pod)
 		if v.VolumesReady {
-			v.PodIP = c.podIP()
+			v.PodIP = c.podIP(pod.UID)
 			v.HostIP = c.nodeIP(ctx, node)
 		}
 	}
@@ -89,6 +89,7 @@ func (c *Controller) nodeIP(ctx context.Context, name string) string {
 // podGone is a pod that is no more in the API. A kubelet that is there kills what runs in it; one that is not will
 // when it is back (reconcileNode).
 func (c *Controller) podGone(k key) error {
+	c.releaseIP(k.uid)
 	if !play.KubeletActs(c.World.Machine(k.node)) {
 		return nil
 	}

@@ -20,6 +20,9 @@ const (
 	ManagedLabel = "kwok"
 	ManagedValue = "managed"
 
+	// attachAnnotation is a kubelet's word that it leaves attaching to the controller.
+	attachAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach"
+
 	// cpuModel is the model of all simulated hosts.
 	cpuModel = "Skylake-Client-IBRS"
 	// devices is how many guests a host has devices for; the number is KubeVirt's default.
@@ -50,6 +53,8 @@ type NodeStep struct {
 	// Booted asks to report the machine's boot id and, unless First, to fail the pods of the boot before.
 	Booted bool
 	First  bool
+	// Registered is the node with the annotations that its kubelet registers it with, nil when they are there.
+	Registered *corev1.Node
 	// Status is the node with its status as the kubelet wants it, nil when it is right.
 	Status *corev1.Node
 	// Labelled is the node with labels and annotations as virt-handler wants them, nil when they are right.
@@ -66,6 +71,7 @@ func NextNode(v NodeView) NodeStep {
 		step.Booted = v.Attached != v.Machine.BootID
 		step.First = v.Attached == ""
 		step.Attach = !managed
+		step.Registered = kubeletAnnotations(v)
 		step.Status = kubeletStatus(v)
 	} else {
 		step.Detach = managed
@@ -79,6 +85,18 @@ func NextNode(v NodeView) NodeStep {
 		}
 	}
 	return step
+}
+
+func kubeletAnnotations(v NodeView) *corev1.Node {
+	if v.Node.Annotations[attachAnnotation] == "true" {
+		return nil
+	}
+	node := v.Node.DeepCopy()
+	if node.Annotations == nil {
+		node.Annotations = map[string]string{}
+	}
+	node.Annotations[attachAnnotation] = "true"
+	return node
 }
 
 // kubeletStatus is the node's status as its kubelet reports it: identity, devices, volumes in use.

@@ -24,6 +24,7 @@ func joined() NodeView {
 	}
 	v.Node = kubeletStatus(v)
 	v.Node = handlerLabels(v, true)
+	v.Node = kubeletAnnotations(v)
 	v.Node.Labels[ManagedLabel] = ManagedValue
 	v.LastBeat = epoch
 	return v
@@ -31,8 +32,8 @@ func joined() NodeView {
 
 // deed is a NodeStep in short.
 type deed struct {
-	Detach, Attach, Booted, First, Status, Labelled bool
-	After                                           time.Duration
+	Detach, Attach, Booted, First, Registered, Status, Labelled bool
+	After                                                       time.Duration
 }
 
 func TestNextNode(t *testing.T) {
@@ -79,6 +80,10 @@ func TestNextNode(t *testing.T) {
 			change: func(v *NodeView) { v.Attached, v.Node.Status.NodeInfo.BootID = "", "" },
 			want:   deed{Booted: true, First: true, Status: true, After: time.Minute},
 		},
+		"attaching is left to the controller": {
+			change: func(v *NodeView) { delete(v.Node.Annotations, attachAnnotation) },
+			want:   deed{Registered: true, After: time.Minute},
+		},
 		"a volume comes into use": {
 			change: func(v *NodeView) { v.Volumes = []corev1.UniqueVolumeName{"v"} },
 			want:   deed{Status: true, After: time.Minute},
@@ -101,7 +106,7 @@ func TestNextNode(t *testing.T) {
 			tc.change(&v)
 			before := v.Node.DeepCopy()
 			s := NextNode(v)
-			got := deed{s.Detach, s.Attach, s.Booted, s.First, s.Status != nil, s.Labelled != nil, s.After}
+			got := deed{s.Detach, s.Attach, s.Booted, s.First, s.Registered != nil, s.Status != nil, s.Labelled != nil, s.After}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("step (-want +got):\n%s", diff)
 			}

@@ -188,20 +188,28 @@ func failPod(pod *corev1.Pod, v PodView) {
 func terminatePod(pod *corev1.Pod, phase corev1.PodPhase, reason string, exitCode int32, at time.Time) {
 	now := metav1.NewTime(at)
 	pod.Status.Phase = phase
-	for i := range pod.Status.ContainerStatuses {
-		c := &pod.Status.ContainerStatuses[i]
-		started := now
-		if c.State.Running != nil {
-			started = c.State.Running.StartedAt
+	// Init containers that go on beside the others are among those that end.
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range list {
+			terminateContainer(&list[i], reason, exitCode, now)
 		}
-		stopped := false
-		c.Ready, c.Started = false, &stopped
-		c.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-			Reason: reason, ExitCode: exitCode, StartedAt: started, FinishedAt: now,
-		}}
 	}
 	setPodCondition(&pod.Status, corev1.ContainersReady, false, now)
 	setPodCondition(&pod.Status, corev1.PodReady, false, now)
+}
+
+func terminateContainer(c *corev1.ContainerStatus, reason string, exitCode int32, now metav1.Time) {
+	if c.State.Terminated != nil {
+		return
+	}
+	started, stopped := now, false
+	if c.State.Running != nil {
+		started = c.State.Running.StartedAt
+	}
+	c.Ready, c.Started = false, &stopped
+	c.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Reason: reason, ExitCode: exitCode, StartedAt: started, FinishedAt: now,
+	}}
 }
 
 func hasPodCondition(s *corev1.PodStatus, kind corev1.PodConditionType, status corev1.ConditionStatus) bool {

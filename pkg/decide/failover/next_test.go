@@ -84,3 +84,14 @@ func reasons(d Decision) []string {
 func hasEffect(d Decision, kind EffectKind) bool { return slices.Contains(kinds(d), kind) }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}
+
+var allPhases = []failurev1alpha1.Phase{
+	failurev1alpha1.PhaseSuspect, failurev1alpha1.PhaseConfirmed, failurev1alpha1.PhaseFencing, failurev1alpha1.PhaseAwaitManual,
+	failurev1alpha1.PhaseFenced, failurev1alpha1.PhaseReleasing, failurev1alpha1.PhaseRecovering, failurev1alpha1.PhaseReturning,
+	failurev1alpha1.PhaseClosed,
+}

@@ -60,6 +60,7 @@ func (p paths) etcdData() string               { return p.join("etcd") }
 func (p paths) hosts() string                  { return p.join("hosts.json") }
 func (p paths) bmcLogins() string              { return p.join("bmc-credentials.json") }
 func (p paths) controlToken() string           { return p.join("sim-bmc-token") }
+func (p paths) ledger() string                 { return p.join("ledger") }
 func (p paths) kwokConfig() string             { return p.join("kwok.yaml") }
 func (p paths) schedulerConfig() string        { return p.join("virt-scheduler.yaml") }
 func (p paths) watcherConfig() string          { return p.join("failure-watcher.yaml") }
@@ -162,6 +163,7 @@ func (c *Cluster) Down(context.Context) error {
 		}
 		c.ports.Close()
 		_, err = Down(c.o.Dir)
+		c.sup.Close()
 	})
 	return err
 }
@@ -190,7 +192,7 @@ func (p paths) remove() error {
 	var errs []error
 	for _, path := range []string{
 		p.pki(), p.kubeconfigs(), p.etcdData(), p.join("tokens"), p.join(proc.LogDir), p.auditPolicy(), p.hosts(), p.bmcLogins(),
-		p.controlToken(), p.kwokConfig(), p.schedulerConfig(), p.watcherConfig(), p.join("kubevirt.json"),
+		p.controlToken(), p.kwokConfig(), p.schedulerConfig(), p.watcherConfig(), p.ledger(),
 	} {
 		errs = append(errs, os.RemoveAll(path))
 	}

@@ -97,7 +97,19 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("without: there is no process %q", name)
 		}
 	}
+	if !o.with(build.KubeVirtInstall) {
+		for _, name := range KubeVirt() {
+			if o.with(name) {
+				return o, fmt.Errorf("without %s there can be no %s", build.KubeVirtInstall, name)
+			}
+		}
+	}
 	return o, simhost.File{Hosts: o.Hosts}.Validate()
+}
+
+// KubeVirt returns what to leave out for a cluster that has no KubeVirt.
+func KubeVirt() []string {
+	return []string{build.KubeVirtInstall, build.VirtAPI, build.VirtController, build.SimVirtHandler}
 }
 
 func defaultTo(field *int, value int) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -126,11 +127,15 @@ func (c *Cluster) startSimBMC(ctx context.Context) error {
 }
 
 func (c *Cluster) startSimVirtHandler(ctx context.Context) error {
+	if err := os.MkdirAll(c.paths.ledger(), 0o700); err != nil {
+		return err
+	}
 	port := c.port[build.SimVirtHandler]
 	spec := c.spec(build.SimVirtHandler,
 		"--kubeconfig="+c.paths.kubeconfig(build.SimVirtHandler), "--hosts="+c.paths.hosts(),
 		"--control-url="+c.controlURL(), "--control-token-file="+c.paths.controlToken(), "--ca="+c.pki.caFile(),
 		fmt.Sprintf("--listen=127.0.0.1:%d", port),
+		"--ledger-dir="+c.paths.ledger(),
 	)
 	spec.Ready = c.answers("", fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
 	return c.sup.Start(ctx, spec)
@@ -161,6 +166,24 @@ func (c *Cluster) createStorageClass(ctx context.Context) error {
 	}
 	if _, err := c.client.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create StorageClass: %w", err)
+	}
+	return nil
+}
+
+// awaitCSI waits until sim-csi has registered its driver on every node.
+func (c *Cluster) awaitCSI(ctx context.Context) error {
+	want := 0
+	for _, host := range c.o.Hosts {
+		if !host.Spare {
+			want++
+		}
+	}
+	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		registered, err := c.client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
+		return err == nil && len(registered.Items) >= want, nil
+	})
+	if err != nil {
+		return fmt.Errorf("the CSI driver is not registered on %d nodes: %w\n%s", want, err, proc.LogEnd(c.LogPath(build.SimCSI), 30))
 	}
 	return nil
 }

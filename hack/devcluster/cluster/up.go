@@ -159,6 +159,7 @@ func (c *Cluster) up(ctx context.Context) error {
 		{
 			{"nodes are Ready", build.KWOK, c.awaitNodes},
 			{"nodes take VMs", build.SimVirtHandler, c.awaitSchedulable},
+			{"sim-csi serves every node", build.SimCSI, c.awaitCSI},
 			{"virt-controller leads", build.VirtController, c.awaitVirtController},
 		},
 	}

@@ -34,12 +34,8 @@ type State struct {
 	// ID is random, and in the environment of each process of this cluster.
 	ID string `json:"id"`
 	// MachineBoot is the boot id of the machine that the processes run on.
-	MachineBoot string `json:"machineBoot"`
-	// Starter is the process that started the others; 0 when it has left.
-	Starter   Record   `json:"starter"`
-	Processes []Record `json:"processes"`
-	// Notes are kept for the cluster package: it alone reads them.
-	Notes map[string]string `json:"notes,omitempty"`
+	MachineBoot string   `json:"machineBoot"`
+	Processes   []Record `json:"processes"`
 }
 
 // Load reads the state file of dir. The error is os.ErrNotExist when nothing
@@ -98,6 +94,15 @@ func (s State) Live() []Record {
 		}
 	}
 	return live
+}
+
+// stray returns every process that carries the cluster's marker: those of the
+// state file, and those that it does not know.
+func (s State) stray() []Record {
+	if s.ID == "" || !s.sameBoot() {
+		return nil
+	}
+	return marked(s.ID)
 }
 
 func (s State) sameBoot() bool {
@@ -213,7 +218,7 @@ func (s State) endAll(grace time.Duration, groups [][]string) ([]string, error) 
 	}
 	// What the starter forked and could not record any more, and children of
 	// children.
-	rest := marked(s.ID)
+	rest := s.stray()
 	for _, r := range rest {
 		ended = append(ended, r.Name)
 	}

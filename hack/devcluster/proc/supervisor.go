@@ -32,7 +32,7 @@ type Spec struct {
 	Env []string
 	// Ready is called until it returns nil; nil means that running is enough.
 	Ready func(ctx context.Context) error
-	// Within bounds the time to Ready. Default 2 minutes.
+	// Within bounds the time to Ready. Default 3 minutes.
 	Within time.Duration
 	// Ports are released (see Ports) right before the start.
 	Ports []int
@@ -43,11 +43,12 @@ type Supervisor struct {
 	dir   string
 	ports *Ports
 	fork  func(*exec.Cmd) error
+	// lock keeps a second supervisor out of dir while this one is in use.
+	lock *os.File
 
 	mu    sync.Mutex
 	state State
 	specs map[string]Spec
-	exits map[string]*exit
 }
 
 // exit is closed when a process has been reaped.
@@ -57,47 +58,52 @@ type exit struct {
 }
 
 // New makes a supervisor for dir and its state file. It fails when processes of
-// an earlier one still run there. With tied, the processes die with the caller
-// (the kernel sees to it); without, they outlive it.
+// an earlier one still run there, or another one is at work there. With tied,
+// the processes die with the caller (the kernel sees to it); without, they
+// outlive it.
 func New(dir string, ports *Ports, tied bool) (*Supervisor, error) {
-	old, err := Load(dir)
-	if err == nil {
-		if live := old.Live(); len(live) > 0 {
-			return nil, fmt.Errorf("%s: %d processes of an earlier cluster still run there (%s, pid %d, and others): end them first",
-				dir, len(live), live[0].Name, live[0].PID)
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
 	if err := os.MkdirAll(filepath.Join(dir, LogDir), 0o700); err != nil {
 		return nil, err
 	}
-	boot, err := machineBoot()
+	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	self, err := readStat(os.Getpid())
-	if err != nil {
-		return nil, fmt.Errorf("read own start time: %w", err)
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("%s: another process has a cluster in use there, choose another directory or end it first: %w", dir, err)
 	}
-	s := &Supervisor{
-		dir:   dir,
-		ports: ports,
-		fork:  (*exec.Cmd).Start,
-		specs: map[string]Spec{},
-		exits: map[string]*exit{},
-		state: State{
-			ID:          rand.Text(),
-			MachineBoot: boot,
-			Starter:     Record{Name: "starter", PID: os.Getpid(), Start: self.start},
-			Notes:       map[string]string{},
-		},
-	}
+	s := &Supervisor{dir: dir, ports: ports, lock: lock, fork: (*exec.Cmd).Start, specs: map[string]Spec{}}
 	if tied {
 		s.fork = tiedFork()
 	}
-	return s, s.state.save(dir)
+	if err := s.begin(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
+
+// begin writes a new state file in place of one of which nothing runs any more.
+func (s *Supervisor) begin() error {
+	old, err := Load(s.dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if live := append(old.Live(), old.stray()...); len(live) > 0 {
+		return fmt.Errorf("%s: %d processes of an earlier cluster still run there (such as %s, pid %d): end them first",
+			s.dir, len(live), live[0].Name, live[0].PID)
+	}
+	boot, err := machineBoot()
+	if err != nil {
+		return err
+	}
+	s.state = State{ID: rand.Text(), MachineBoot: boot}
+	return s.state.save(s.dir)
+}
+
+// Close lets another supervisor use the directory. It ends no process.
+func (s *Supervisor) Close() { _ = s.lock.Close() }
 
 // tiedFork starts processes that the kernel kills when this process ends. The
 // death signal is bound to the forking *thread*, so one that never ends forks.
@@ -121,14 +127,6 @@ func tiedFork() func(*exec.Cmd) error {
 	}
 }
 
-// Note keeps a value in the state file.
-func (s *Supervisor) Note(key, value string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state.Notes[key] = value
-	return s.state.save(s.dir)
-}
-
 // LogPath returns where the process's output goes.
 func (s *Supervisor) LogPath(name string) string { return LogPath(s.dir, name) }
 
@@ -147,7 +145,7 @@ func (s *Supervisor) Start(ctx context.Context, spec Spec) error {
 		spec.Ready = func(context.Context) error { return nil }
 	}
 	if spec.Within == 0 {
-		spec.Within = 2 * time.Minute
+		spec.Within = 3 * time.Minute
 	}
 	deadline := time.NewTimer(spec.Within)
 	defer deadline.Stop()
@@ -228,7 +226,7 @@ func (s *Supervisor) spawn(spec Spec) (*exit, error) {
 	if statErr != nil {
 		return nil, fmt.Errorf("start time of %s: %w", spec.Name, statErr)
 	}
-	s.specs[spec.Name], s.exits[spec.Name] = spec, ended
+	s.specs[spec.Name] = spec
 	s.state.Processes = append(s.state.Processes, Record{
 		Name: spec.Name, PID: cmd.Process.Pid, Start: st.start, Path: spec.Path, Started: time.Now(),
 	})

@@ -16,11 +16,11 @@ import (
 type Verdict int
 
 const (
-	// Absent: at least one side tells no UUID that could identify a machine. Nothing is known; treat as no match.
+	// Absent means that at least one side tells no UUID that could identify a machine. Nothing is known; treat as no match.
 	Absent Verdict = iota
-	// Mismatch: both tell one, and they are of different machines.
+	// Mismatch means that both tell one, and these are of different machines.
 	Mismatch
-	// Same: both tell the same one, in one byte order or the other.
+	// Same means that both tell the same one, in one byte order or the other.
 	Same
 )
 

@@ -25,10 +25,16 @@ const (
 	grace = 10 * time.Second
 )
 
+// testCase is one case's test and rig.
+type testCase struct {
+	t   *testing.T
+	rig Rig
+}
+
 // Run runs the suite; newRig is called for each case, for several at the same time.
 func Run(t *testing.T, newRig func(t *testing.T) Rig) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Rig){
+	for name, test := range map[string]func(*testCase){
 		"reading names the machine":                   readsIdentity,
 		"reading follows the power":                   readsPower,
 		"reading changes nothing":                     readsOnly,
@@ -48,7 +54,7 @@ func Run(t *testing.T, newRig func(t *testing.T) Rig) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // the cases wait more than they work
-			test(t, newRig(t))
+			test(&testCase{t, newRig(t)})
 		})
 	}
 	for _, tc := range []struct {
@@ -69,7 +75,8 @@ func Run(t *testing.T, newRig func(t *testing.T) Rig) {
 	}
 }
 
-func readsIdentity(t *testing.T, rig Rig) {
+func readsIdentity(c *testCase) {
+	t, rig := c.t, c.rig
 	want := fencing.Reading{
 		Power: fencing.PowerOn, SystemUUID: rig.SystemUUID(), SystemID: rig.SystemID(), Endpoint: rig.Endpoint(),
 	}
@@ -78,7 +85,8 @@ func readsIdentity(t *testing.T, rig Rig) {
 	}
 }
 
-func readsPower(t *testing.T, rig Rig) {
+func readsPower(c *testCase) {
+	t, rig := c.t, c.rig
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient})
 	for _, tc := range []struct {
 		power Power
@@ -93,7 +101,8 @@ func readsPower(t *testing.T, rig Rig) {
 	}
 }
 
-func readsOnly(t *testing.T, rig Rig) {
+func readsOnly(c *testCase) {
+	t, rig := c.t, c.rig
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient})
 	for range 3 {
 		mustRead(t, driver)
@@ -101,7 +110,8 @@ func readsOnly(t *testing.T, rig Rig) {
 	wantActions(t, rig, 0)
 }
 
-func powersOffOnce(t *testing.T, rig Rig) {
+func powersOffOnce(c *testCase) {
+	t, rig := c.t, c.rig
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient})
 	if err := driver.PowerOff(t.Context(), Node); err != nil {
 		t.Fatalf("power-off: %v", err)
@@ -114,7 +124,8 @@ func powersOffOnce(t *testing.T, rig Rig) {
 	wantActions(t, rig, 1)
 }
 
-func powersOffAgain(t *testing.T, rig Rig) {
+func powersOffAgain(c *testCase) {
+	t, rig := c.t, c.rig
 	rig.SetPower(t, Off)
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient})
 	// BMCs differ in whether they refuse this; both are right.
@@ -127,7 +138,8 @@ func powersOffAgain(t *testing.T, rig Rig) {
 	wantActions(t, rig, 1)
 }
 
-func acceptedIsNotOff(t *testing.T, rig Rig) {
+func acceptedIsNotOff(c *testCase) {
+	t, rig := c.t, c.rig
 	rig.Break(t, Ignores)
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient})
 	if err := driver.PowerOff(t.Context(), Node); err != nil {
@@ -139,7 +151,8 @@ func acceptedIsNotOff(t *testing.T, rig Rig) {
 	wantActions(t, rig, 1)
 }
 
-func actedNotAnswered(t *testing.T, rig Rig) {
+func actedNotAnswered(c *testCase) {
+	t, rig := c.t, c.rig
 	rig.Break(t, ActsThenHangs)
 	// Slow enough for the requests before the action to succeed on a busy machine.
 	err := rig.NewDriver(t, Setup{ReadTimeout: 2 * time.Second}).PowerOff(t.Context(), Node)
@@ -153,7 +166,8 @@ func actedNotAnswered(t *testing.T, rig Rig) {
 	}
 }
 
-func swappedIdentity(t *testing.T, rig Rig) {
+func swappedIdentity(c *testCase) {
+	t, rig := c.t, c.rig
 	rig.Break(t, SwappedUUID)
 	got := mustRead(t, rig.NewDriver(t, Setup{ReadTimeout: patient})).SystemUUID
 	if strings.EqualFold(got, rig.SystemUUID()) {
@@ -164,19 +178,22 @@ func swappedIdentity(t *testing.T, rig Rig) {
 	}
 }
 
-func noIdentity(t *testing.T, rig Rig) {
+func noIdentity(c *testCase) {
+	t, rig := c.t, c.rig
 	rig.Break(t, NoUUID)
 	if got := mustRead(t, rig.NewDriver(t, Setup{ReadTimeout: patient})).SystemUUID; got != "" {
 		t.Errorf("identity: got %q, want none", got)
 	}
 }
 
-func unknownSystem(t *testing.T, rig Rig) {
+func unknownSystem(c *testCase) {
+	t, rig := c.t, c.rig
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient, UnknownSystem: true})
 	wantFailure(t, rig, driver, fencing.ErrNoSuchSystem)
 }
 
-func notConfigured(t *testing.T, rig Rig) {
+func notConfigured(c *testCase) {
+	t, rig := c.t, c.rig
 	driver := rig.NewDriver(t, Setup{ReadTimeout: patient})
 	if !driver.Configured(Node) || driver.Configured("another-node") {
 		t.Errorf("Configured: got %v and %v, want true and false", driver.Configured(Node), driver.Configured("another-node"))
@@ -192,7 +209,8 @@ func notConfigured(t *testing.T, rig Rig) {
 	wantActions(t, rig, 0)
 }
 
-func canceled(t *testing.T, rig Rig) {
+func canceled(c *testCase) {
+	t, rig := c.t, c.rig
 	rig.Break(t, Hangs)
 	driver := rig.NewDriver(t, Setup{ReadTimeout: time.Hour})
 	ctx, cancel := context.WithTimeout(t.Context(), hasty)

@@ -66,7 +66,7 @@ func (d *Driver) connect(ctx context.Context, t target, reuse bool) (*conn, erro
 	guard.loginAllowed = false
 	if err != nil {
 		guard.CloseIdleConnections()
-		if classify(err) == fencing.ErrNoSuchSystem { // 404: there is no Redfish at all
+		if errors.Is(classify(err), fencing.ErrNoSuchSystem) { // 404: there is no Redfish at all
 			err = fmt.Errorf("%w: service root: %w", fencing.ErrProtocol, err)
 		}
 		return nil, err

@@ -21,7 +21,10 @@ func TestConformance(t *testing.T) {
 	for name, useSession := range map[string]bool{"basic authentication": false, "session": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conformance.Run(t, func(t *testing.T) conformance.Rig { return newSimRig(t, useSession) })
+			conformance.Run(t, func(t *testing.T) conformance.Rig {
+				t.Helper()
+				return newSimRig(t, useSession)
+			})
 		})
 	}
 }

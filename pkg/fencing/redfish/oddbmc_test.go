@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,9 +44,7 @@ func newOddBMC(t *testing.T, odd map[string]http.HandlerFunc) *oddBMC {
 		"GET " + systemPath:       says(200, system("On", resetPath, `"ResetType@Redfish.AllowableValues": ["On", "ForceOff"]`)),
 		"POST " + resetPath:       says(204, ""),
 	}}
-	for request, answer := range odd {
-		b.answers[request] = answer
-	}
+	maps.Copy(b.answers, odd)
 	b.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request := r.Method + " " + r.URL.RequestURI()
 		b.mu.Lock()

@@ -46,12 +46,12 @@ type Bench struct {
 }
 
 // Start starts the named machines, which end with the test. They power off and on in 20 ms, slowly in 10 s.
-func Start(t testing.TB, names ...string) *Bench {
-	t.Helper()
-	certificate, caPEM := newCertificate(t)
-	caFile := filepath.Join(t.TempDir(), "bmc-ca.pem")
+func Start(tb testing.TB, names ...string) *Bench {
+	tb.Helper()
+	certificate, caPEM := newCertificate(tb)
+	caFile := filepath.Join(tb.TempDir(), "bmc-ca.pem")
 	if err := os.WriteFile(caFile, caPEM, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	opts := simbmc.Options{
 		Certificate: certificate, ControlListen: "127.0.0.1:0", ControlToken: Token,
@@ -67,55 +67,55 @@ func Start(t testing.TB, names ...string) *Bench {
 	}
 	server, err := simbmc.Start(opts)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	client, err := simhost.NewClient(server.ControlURL(), Token, caPEM)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(client.Close)
+	tb.Cleanup(client.Close)
 	return &Bench{Server: server, Client: client, CAFile: caFile, Hosts: opts.Hosts}
 }
 
 // Change changes a machine or fails the test.
-func (b *Bench) Change(t testing.TB, name string, patch simhost.Patch) {
-	t.Helper()
+func (b *Bench) Change(tb testing.TB, name string, patch simhost.Patch) {
+	tb.Helper()
 	if _, err := b.Set(name, patch); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // Host returns the state of a machine.
-func (b *Bench) Host(t testing.TB, name string) simhost.HostState {
-	t.Helper()
+func (b *Bench) Host(tb testing.TB, name string) simhost.HostState {
+	tb.Helper()
 	host, ok := b.Snapshot().Host(name)
 	if !ok {
-		t.Fatalf("no simulated machine %q", name)
+		tb.Fatalf("no simulated machine %q", name)
 	}
 	return host
 }
 
 // WaitPower waits until a machine is in a power state.
-func (b *Bench) WaitPower(t testing.TB, name, power string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+func (b *Bench) WaitPower(tb testing.TB, name, power string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
 	defer cancel()
 	if _, err := b.Client.WaitFor(ctx, name, func(s simhost.HostState) bool { return s.Power == power }); err != nil {
-		t.Fatalf("waiting for %s to be %s: %v", name, power, err)
+		tb.Fatalf("waiting for %s to be %s: %v", name, power, err)
 	}
 }
 
 // newCertificate makes an authority and a certificate of it for 127.0.0.1.
-func newCertificate(t testing.TB) (tls.Certificate, []byte) {
-	t.Helper()
-	caKey, caTemplate := newKey(t), template("authority of simulated BMCs")
+func newCertificate(tb testing.TB) (tls.Certificate, []byte) {
+	tb.Helper()
+	caKey, caTemplate := newKey(tb), template("authority of simulated BMCs")
 	caTemplate.IsCA, caTemplate.BasicConstraintsValid, caTemplate.KeyUsage = true, true, x509.KeyUsageCertSign
-	caDER := sign(t, caTemplate, caTemplate, caKey, caKey)
-	key, leaf := newKey(t), template("simulated BMCs")
+	caDER := sign(tb, caTemplate, caTemplate, caKey, caKey)
+	key, leaf := newKey(tb), template("simulated BMCs")
 	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	der := sign(t, leaf, caTemplate, key, caKey)
+	der := sign(tb, leaf, caTemplate, key, caKey)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
 }
@@ -128,47 +128,47 @@ func template(name string) *x509.Certificate {
 	}
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
 
-func sign(t testing.TB, what, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) []byte {
-	t.Helper()
+func sign(tb testing.TB, what, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) []byte {
+	tb.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, what, parent, key.Public(), signer)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return der
 }
 
 // Get fetches a URL of the simulation with the given headers, over TLS verified with the bench's authority, and closes
 // the body.
-func (b *Bench) Get(t testing.TB, url string, header http.Header) *http.Response {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+func (b *Bench) Get(tb testing.TB, url string, header http.Header) *http.Response {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	req.Header, req.Close = header, true
-	resp, err := b.HTTPClient(t).Do(req)
+	resp, err := b.HTTPClient(tb).Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_ = resp.Body.Close()
 	return resp
 }
 
 // HTTPClient is a plain client that trusts the bench's authority.
-func (b *Bench) HTTPClient(t testing.TB) *http.Client {
-	t.Helper()
+func (b *Bench) HTTPClient(tb testing.TB) *http.Client {
+	tb.Helper()
 	raw, err := os.ReadFile(b.CAFile)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(raw)

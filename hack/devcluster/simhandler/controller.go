@@ -58,6 +58,7 @@ type Controller struct {
 	seen     time.Time            // last answer from Machines
 	podIPs   map[types.UID]string // by launcher pod
 	nextIP   uint32
+	written  map[types.NamespacedName]string // VMI -> resource version that it was last written with
 }
 
 // New makes a controller; Run lets it work.
@@ -71,6 +72,7 @@ func New(opts Options) *Controller {
 		attached: map[string]string{},
 		beats:    map[string]time.Time{},
 		podIPs:   map[types.UID]string{},
+		written:  map[types.NamespacedName]string{},
 	}
 	for _, h := range opts.Hosts {
 		if !h.Spare {

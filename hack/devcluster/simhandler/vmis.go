@@ -6,6 +6,7 @@ package simhandler
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,11 @@ func (c *Controller) reconcileVMI(ctx context.Context, name types.NamespacedName
 	}
 	c.World.EndMovesBut(name, vmi.UID)
 	if err != nil {
+		c.forgetWrite(name)
 		return 0, nil
+	}
+	if c.behind(name, &vmi) {
+		return 0, nil // the informer will call again with what was written last
 	}
 	for {
 		view, err := c.view(ctx, &vmi)
@@ -164,7 +169,28 @@ func (c *Controller) updateVMI(ctx context.Context, step play.Step) error {
 	if err := handler.Update(ctx, step.VMI); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("virt-handler of %s: %w", step.Node, err)
 	}
+	c.mu.Lock()
+	c.written[client.ObjectKeyFromObject(step.VMI)] = step.VMI.ResourceVersion
+	c.mu.Unlock()
 	c.Log.V(1).Info("VMI written", "vmi", client.ObjectKeyFromObject(step.VMI), "node", step.Node,
 		"phase", step.VMI.Status.Phase)
 	return nil
+}
+
+// behind says whether the informer has not seen yet what was written last. Resource versions of one kind grow.
+func (c *Controller) behind(name types.NamespacedName, vmi *virtv1.VirtualMachineInstance) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last, err := strconv.ParseUint(c.written[name], 10, 64)
+	if err != nil {
+		return false
+	}
+	have, err := strconv.ParseUint(vmi.ResourceVersion, 10, 64)
+	return err == nil && have < last
+}
+
+func (c *Controller) forgetWrite(name types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.written, name)
 }

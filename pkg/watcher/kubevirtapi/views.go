@@ -24,6 +24,7 @@ func (w *world) pod(pod *corev1.Pod, node string) failover.PodView {
 	if !ok {
 		return view
 	}
+	view.VMIName = name.Name
 	job := types.UID(pod.Labels[kubevirtv1.MigrationJobLabel])
 	view.VMI = w.vmi(name)
 	// A pod keeps the label of the migration that made it; it is a target only while that one is in flight.

@@ -49,7 +49,7 @@ func (t *telling) cutPower(ctx context.Context) error {
 
 // tellNews reads what is known of the failure and tells what is new.
 func (t *telling) tellNews(ctx context.Context) (plot.NodeSight, error) {
-	record, err := t.world.record(ctx, t.dead, t.cut)
+	records, err := t.world.records(ctx, t.cut)
 	if err != nil {
 		return plot.NodeSight{}, err
 	}
@@ -61,8 +61,16 @@ func (t *telling) tellNews(ctx context.Context) (plot.NodeSight, error) {
 	if err != nil {
 		return plot.NodeSight{}, err
 	}
-	t.record = record
-	for _, step := range t.news.News(record, events, node, time.Now()) {
+	t.record, t.others = nil, nil
+	for i := range records {
+		if t.record == nil && records[i].Spec.NodeName == t.dead {
+			t.record = &records[i]
+			continue
+		}
+		t.others = append(t.others, fmt.Sprintf("%s of %s (%s: %s)", records[i].Name, records[i].Spec.NodeName,
+			records[i].Status.Phase, records[i].Status.Message))
+	}
+	for _, step := range t.news.News(t.record, events, node, time.Now()) {
 		t.report.Failure.Steps = append(t.report.Failure.Steps, step)
 		t.voice.step(step)
 	}

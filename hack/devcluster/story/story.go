@@ -40,6 +40,7 @@ type telling struct {
 	cut    time.Time
 	news   *plot.Teller
 	record *failurev1alpha1.NodeFailure
+	others []string
 }
 
 func newTelling(o Options, stdout, stderr *os.File) *telling {
@@ -184,7 +185,7 @@ func (t *telling) judge(ctx context.Context) (plot.Case, []plot.Outcome, error) 
 	}
 	c := plot.Case{
 		Namespace: namespace, VMs: t.vms, Dead: t.dead, Cut: t.cut,
-		Before: t.before, After: after, Guests: guests, Record: t.record,
+		Before: t.before, After: after, Guests: guests, Record: t.record, Others: t.others,
 	}
 	return c, c.Outcomes(), nil
 }

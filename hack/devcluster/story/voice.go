@@ -16,6 +16,9 @@ import (
 // maxRows keeps a table on a screen or two.
 const maxRows = 60
 
+// maxText bounds a step's line; the report has all of it.
+const maxText = 150
+
 // voice is how the story reaches people.
 type voice struct {
 	out   io.Writer
@@ -49,6 +52,9 @@ func (v *voice) printf(format string, args ...any) {
 
 func (v *voice) step(s plot.Step) {
 	text := s.Text
+	if len(text) > maxText {
+		text = text[:maxText] + " ..."
+	}
 	if s.Kind == "phase" {
 		text = v.style.Good(text)
 	}

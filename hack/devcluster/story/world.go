@@ -103,24 +103,19 @@ func (w *world) node(ctx context.Context, name string) (plot.NodeSight, error) {
 	return plot.ViewOf(nil, nil, nil, []corev1.Node{node}).Nodes[name], nil
 }
 
-// record returns the newest NodeFailure of a node that was suspected since, nil when there is none yet.
-func (w *world) record(ctx context.Context, node string, since time.Time) (*failurev1alpha1.NodeFailure, error) {
+// records returns the NodeFailures made since, oldest first.
+func (w *world) records(ctx context.Context, since time.Time) ([]failurev1alpha1.NodeFailure, error) {
 	var list failurev1alpha1.NodeFailureList
 	if err := w.client.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("list NodeFailures: %w", err)
 	}
-	var newest *failurev1alpha1.NodeFailure
-	for i := range list.Items {
-		nf := &list.Items[i]
-		// Creation times are whole seconds.
-		if nf.Spec.NodeName != node || nf.CreationTimestamp.Time.Before(since.Add(-time.Second)) {
-			continue
-		}
-		if newest == nil || newest.CreationTimestamp.Before(&nf.CreationTimestamp) {
-			newest = nf
-		}
-	}
-	return newest, nil
+	ours := slices.DeleteFunc(list.Items, func(nf failurev1alpha1.NodeFailure) bool {
+		return nf.CreationTimestamp.Time.Before(since.Truncate(time.Second)) // creation times are whole seconds
+	})
+	slices.SortStableFunc(ours, func(a, b failurev1alpha1.NodeFailure) int {
+		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+	})
+	return ours, nil
 }
 
 // events returns the failure-watcher's events: those about nodes and its own records, and those about VMs.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,36 +28,26 @@ func testWorld(t *testing.T, objects ...client.Object) *world {
 	return &world{client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()}
 }
 
-func TestRecordIsThatOfThisFailure(t *testing.T) {
+func TestRecordsAreThoseSinceTheFailure(t *testing.T) {
 	cut := time.Date(2026, 1, 1, 12, 0, 0, 700_000_000, time.UTC)
-	nf := func(name, node string, at time.Time) *failurev1alpha1.NodeFailure {
-		return &failurev1alpha1.NodeFailure{
-			ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(at.Truncate(time.Second))},
-			Spec:       failurev1alpha1.NodeFailureSpec{NodeName: node},
-		}
+	var objects []client.Object
+	for name, at := range map[string]time.Time{
+		"earlier": cut.Add(-time.Second), "late": cut.Add(9 * time.Second), "next": cut.Add(2 * time.Second), "same-second": cut,
+	} {
+		objects = append(objects, &failurev1alpha1.NodeFailure{ObjectMeta: metav1.ObjectMeta{
+			Name: name, CreationTimestamp: metav1.NewTime(at.Truncate(time.Second)),
+		}})
 	}
-	tests := map[string]struct {
-		objects []client.Object
-		want    string // empty: none
-	}{
-		"none":                   {},
-		"of another node":        {objects: []client.Object{nf("a", "n2", cut.Add(time.Second))}},
-		"of an earlier failure":  {objects: []client.Object{nf("a", "n1", cut.Add(-time.Minute))}},
-		"in the second it began": {objects: []client.Object{nf("a", "n1", cut)}, want: "a"},
-		"the newest": {
-			objects: []client.Object{nf("a", "n1", cut.Add(2*time.Second)), nf("b", "n1", cut.Add(9*time.Second))}, want: "b",
-		},
+	records, err := testWorld(t, objects...).records(t.Context(), cut)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := testWorld(t, tc.objects...).record(t.Context(), "n1", cut)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if (got == nil) != (tc.want == "") || got != nil && got.Name != tc.want {
-				t.Errorf("record() = %v, want %q", got, tc.want)
-			}
-		})
+	var got []string
+	for _, nf := range records {
+		got = append(got, nf.Name)
+	}
+	if diff := cmp.Diff([]string{"same-second", "next", "late"}, got); diff != "" {
+		t.Errorf("records() (-want +got):\n%s", diff)
 	}
 }
 

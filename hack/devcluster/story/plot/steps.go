@@ -5,6 +5,7 @@ package plot
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ func NewTeller(node NodeSight, since time.Time) *Teller {
 	return &Teller{node: node.Name, since: since, told: map[string]bool{}, last: nodeFacts(node)}
 }
 
+// failureKind is the kind of the watcher's record.
+const failureKind = "NodeFailure"
+
 // mirrored are the events that say the same as a phase does.
 var mirrored = []string{
 	failover.ReasonSuspected, failover.ReasonConfirmed, failover.ReasonFenced, failover.ReasonAwaitManual,
@@ -54,12 +58,13 @@ func (t *Teller) News(record *failurev1alpha1.NodeFailure, events []corev1.Event
 		if !slices.Contains(wanted, e.Reason) || eventTime(e, now).Before(t.since.Add(-time.Second)) {
 			continue
 		}
-		text := e.Reason + ": " + e.Message
-		if e.InvolvedObject.Name != t.node && !strings.Contains(e.Message, e.InvolvedObject.Name) {
+		// What is about a node is published on the Node and on the NodeFailure, and told once.
+		key, text := e.Reason+" "+e.Message, e.Reason+": "+e.Message
+		if kind := e.InvolvedObject.Kind; kind != "Node" && kind != failureKind {
+			key = e.InvolvedObject.Name + " " + key
 			text = e.Reason + " " + e.InvolvedObject.Name + ": " + e.Message
 		}
-		// The same event is published on several objects.
-		steps = t.tell(steps, e.Reason+e.Message, Step{At: eventTime(e, now), Source: "watcher", Kind: "event", Text: text})
+		steps = t.tell(steps, key, Step{At: eventTime(e, now), Source: "watcher", Kind: "event", Text: text})
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return a.At.Compare(b.At) })
 	return steps
@@ -71,8 +76,12 @@ func (t *Teller) tell(steps []Step, key string, s Step) []Step {
 	}
 	t.told[key] = true
 	s.Seconds = s.At.Sub(t.since).Seconds()
+	s.Text = ownClock.ReplaceAllString(s.Text, "")
 	return append(steps, s)
 }
+
+// ownClock is what the watcher adds to its messages: it counts from the last sign of life, the story from the failure.
+var ownClock = regexp.MustCompile(`; \d+(\.\d+)? s after the last sign of life$`)
 
 func (t *Teller) ofRecord(record *failurev1alpha1.NodeFailure, events []corev1.Event) []Step {
 	var steps []Step

@@ -15,9 +15,9 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/failover"
 )
 
-func event(object, reason, message string, seconds float64) corev1.Event {
+func event(kind, object, reason, message string, seconds float64) corev1.Event {
 	return corev1.Event{
-		InvolvedObject: corev1.ObjectReference{Name: object}, Reason: reason, Message: message,
+		InvolvedObject: corev1.ObjectReference{Kind: kind, Name: object}, Reason: reason, Message: message,
 		EventTime: metav1.NewMicroTime(after(seconds)),
 	}
 }
@@ -59,7 +59,7 @@ func TestTellerTellsEachStepOnce(t *testing.T) {
 	nf.Status.Evidence = []failurev1alpha1.Evidence{evidence("Lease", "unchanged for 25s", 24.9)}
 	tainted := healthy
 	tainted.Taints = []corev1.Taint{{Key: failurev1alpha1.TaintKey, Value: "x", Effect: corev1.TaintEffectNoSchedule}}
-	events := []corev1.Event{event("n1", failover.ReasonSuspected, "Lease of n1 is stale", 25.1)}
+	events := []corev1.Event{event("Node", "n1", failover.ReasonSuspected, "Lease of n1 is stale; 25.9 s after the last sign of life", 25.1)}
 	expect("suspect", look(nf, events, tainted, 25.2), []told{
 		{24.9, "evidence", "Lease: unchanged for 25s"},
 		{25, "phase", "Suspect (LeaseStale): Lease of n1 is stale"},
@@ -70,13 +70,15 @@ func TestTellerTellsEachStepOnce(t *testing.T) {
 	down := tainted
 	down.Ready = false
 	events = append(events,
-		event("vm-1", failover.ReasonVMReleased, "launcher pod deleted", 31),
-		event("nf-1", failover.ReasonVMReleased, "launcher pod deleted", 31), // the same on another object
-		event("n1", failover.ReasonOutOfService, "n1 is out of service", 50),
-		event("n1", "Scheduled", "not the watcher's step", 50),
-		event("n1", failover.ReasonVMSettled, "of an earlier failure", -30))
+		event("VirtualMachine", "vm-1", failover.ReasonVMSettled, "stays Failed", 31),
+		event("VirtualMachine", "vm-2", failover.ReasonVMSettled, "stays Failed", 32), // the same of another VM
+		event("Node", "n1", failover.ReasonOutOfService, "n1 is out of service", 50),
+		event(failureKind, "nf-1", failover.ReasonOutOfService, "n1 is out of service", 50), // the same on another object
+		event("Node", "n1", "Scheduled", "not the watcher's step", 50),
+		event("Node", "n1", failover.ReasonPowerReadOff, "of an earlier failure", -30))
 	expect("events", look(nf, events, down, 51), []told{
-		{31, "event", "VMReleased vm-1: launcher pod deleted"},
+		{31, "event", "VMSettled vm-1: stays Failed"},
+		{32, "event", "VMSettled vm-2: stays Failed"},
 		{50, "event", "OutOfServiceTaintSet: n1 is out of service"},
 		{51, "ready", "Ready no"},
 	})

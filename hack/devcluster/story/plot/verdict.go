@@ -27,8 +27,10 @@ type Case struct {
 	Before, After View
 	// Guests is the ledger of simulated guests.
 	Guests []simhost.GuestEvent
-	// Record is the failure-watcher's; nil when there is none.
+	// Record is the failure-watcher's of this failure; nil when there is none.
 	Record *failurev1alpha1.NodeFailure
+	// Others are the names of all other NodeFailures since the cut: one failure is one incident.
+	Others []string
 }
 
 // Outcome is what became of one VM.
@@ -161,10 +163,13 @@ func (c Case) strangers() []string {
 }
 
 func (c Case) recordProblems() []string {
-	if c.Record == nil {
-		return []string{"the failure-watcher made no NodeFailure of " + c.Dead}
-	}
 	var problems []string
+	for _, other := range c.Others {
+		problems = append(problems, "the failure-watcher made another NodeFailure: "+other)
+	}
+	if c.Record == nil {
+		return append(problems, "the failure-watcher made no NodeFailure of "+c.Dead)
+	}
 	status := &c.Record.Status
 	if status.Fence == nil || status.Fence.Proof == nil {
 		problems = append(problems, "NodeFailure "+c.Record.Name+" has no proof")

@@ -202,6 +202,10 @@ func TestProblems(t *testing.T) {
 			spoil: func(c *Case) { c.Record = nil },
 			want:  []string{"the failure-watcher made no NodeFailure of n1"},
 		},
+		"another incident": {
+			spoil: func(c *Case) { c.Others = []string{"nf-2 of node n1"} },
+			want:  []string{"made another NodeFailure: nf-2 of node n1"},
+		},
 		"record without proof, still open": {
 			spoil: func(c *Case) { c.Record.Status.Fence, c.Record.Status.Phase = nil, failurev1alpha1.PhaseReturning },
 			want:  []string{"nf has no proof", "nf is Returning"},

@@ -72,6 +72,8 @@ func (r *Reconciler) readNode(ctx context.Context, name, incident string) (failo
 		node = nil
 	} else if err != nil {
 		return failover.NodeView{}, nil, fmt.Errorf("reading node %s: %w", name, err)
+	} else {
+		r.Tracker.Booted(name, node.Status.NodeInfo.BootID)
 	}
 	return observe.View(node, r.Tracker.Lease(name), incident), node, nil
 }

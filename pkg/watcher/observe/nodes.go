@@ -89,8 +89,8 @@ func Watch(ctx context.Context, c cache.Cache, nodes *Nodes, tracker *Tracker, c
 		return fmt.Errorf("watching nodes: %w", err)
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { nodeSeen(nodes, obj, changed) },
-		UpdateFunc: func(_, obj any) { nodeSeen(nodes, obj, changed) },
+		AddFunc:    func(obj any) { nodeSeen(nodes, tracker, obj, changed) },
+		UpdateFunc: func(_, obj any) { nodeSeen(nodes, tracker, obj, changed) },
 		DeleteFunc: func(obj any) {
 			if name := nameOf(obj); name != "" {
 				nodes.Delete(name)
@@ -120,11 +120,12 @@ func Watch(ctx context.Context, c cache.Cache, nodes *Nodes, tracker *Tracker, c
 	return nil
 }
 
-func nodeSeen(nodes *Nodes, obj any, changed func(string)) {
+func nodeSeen(nodes *Nodes, tracker *Tracker, obj any, changed func(string)) {
 	node, ok := obj.(*corev1.Node)
 	if !ok {
 		return
 	}
+	tracker.Booted(node.Name, node.Status.NodeInfo.BootID)
 	old := nodes.Get(node.Name)
 	nodes.Set(node)
 	if old == nil || matters(old, node) {

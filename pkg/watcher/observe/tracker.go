@@ -41,6 +41,7 @@ type Tracker struct {
 
 type entry struct {
 	fingerprint string
+	boot        string
 	since       time.Time
 	changed     time.Time
 }
@@ -72,11 +73,36 @@ func (t *Tracker) Seen(node, fingerprint string) (changed bool) {
 	switch {
 	case !known:
 		t.leases[node] = &entry{fingerprint: fingerprint, since: now}
+	case e.fingerprint == "":
+		// First sight of a Lease: it may be old, so it is no change, but it is no older than this for us.
+		if fingerprint != "" {
+			e.fingerprint, e.since = fingerprint, now
+		}
 	case fingerprint != "" && e.fingerprint != fingerprint:
 		e.fingerprint, e.since, e.changed = fingerprint, now, now
 		return true
 	}
 	return false
+}
+
+// Booted tells the tracker the boot ID that the Node shows. A new one is a sign of life: a kubelet that has just started may
+// tell its boot before it renews its Lease, and must not be taken for one that has been silent since the boot before.
+func (t *Tracker) Booted(node, boot string) {
+	if boot == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.clock.Now()
+	e, known := t.leases[node]
+	switch {
+	case !known:
+		t.leases[node] = &entry{boot: boot, since: now}
+	case e.boot == "":
+		e.boot = boot
+	case e.boot != boot:
+		e.boot, e.since = boot, now
+	}
 }
 
 // Forget drops a node that is gone.

@@ -111,6 +111,19 @@ func TestTracker(t *testing.T) {
 			play: func(r *run) { r.tracker.Seen("n", "a"); r.answering(40); r.tracker.Restart(); r.answering(5) },
 			want: Lease{UnchangedFor: 5 * time.Second, Fingerprint: "a"},
 		},
+		"another boot ID is a sign of life": {
+			play: func(r *run) {
+				r.tracker.Booted("n", "boot-1")
+				r.tracker.Seen("n", "a")
+				r.answering(40)
+				r.tracker.Booted("n", "boot-1")
+				r.tracker.Booted("n", "")
+				r.answering(20)
+				r.tracker.Booted("n", "boot-2")
+				r.answering(4)
+			},
+			want: Lease{UnchangedFor: 4 * time.Second, Fingerprint: "a"},
+		},
 		"a node that comes back begins anew": {
 			play: func(r *run) {
 				r.tracker.Seen("n", "a")

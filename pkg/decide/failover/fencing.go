@@ -83,7 +83,7 @@ func (s *pass) fencing() {
 	f := s.in.Fence
 	if f == nil {
 		// Not written by this code; an id comes first.
-		s.enter(failurev1alpha1.PhaseConfirmed, "NoFenceID", "the record names no fence id")
+		s.out.Fence = s.newFence(1)
 		return
 	}
 	if s.signs.gone {

@@ -81,7 +81,7 @@ func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (tex
 		switch {
 		case same && !final(vmi):
 			return "", false
-		case r.VMUID != "" && !vm.Exists:
+		case r.VMUID != "" && vm.UID != r.VMUID:
 			return "the VM was deleted", false
 		default:
 			return "ended; it belonged to no VM", false
@@ -94,9 +94,6 @@ func (s *pass) restarted(r *failurev1alpha1.VMRecord, vmi VMIView, same, running
 	switch {
 	case running && !same:
 		return "restarted on " + vmi.NodeName, false
-	case running && s.signs.rebooted && vmi.NodeName == s.spec.NodeName && s.out.ReturnedAt != nil && s.in.ReturnedAt != nil:
-		// Its pod had not started before the failure and was not deleted by us.
-		return "started on " + vmi.NodeName + " after the node's return", false
 	case !vmi.Exists && r.RunStrategy == strategyRerunOnFailure && s.now.Sub(r.ReleasedAt.Time) >= lostRestart:
 		r.Due = failurev1alpha1.DueStayStopped
 		return fmt.Sprintf("no VMI for %s: it was stopped, or its restart was lost; start it by hand if it should run", lostRestart), true

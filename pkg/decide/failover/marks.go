@@ -51,7 +51,6 @@ func (s *pass) keepTaintProved() {
 
 // marks puts the out-of-service taint on when it is due and takes ours off when it is not.
 func (s *pass) marks() {
-	s.noteReturn()
 	switch {
 	case !s.signs.sameNode || s.signs.ready || s.alive():
 		s.removeOutOfService()

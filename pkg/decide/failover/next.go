@@ -110,6 +110,7 @@ func (s *pass) unproved() {
 
 // unknownPhase meets a record written by a newer version or by hand: it is left alone.
 func (s *pass) unknownPhase() {
+	s.after(time.Minute)
 	s.raise(alarmUnknownPhase, "phase "+string(s.in.Phase)+" is not known to this version: nothing is done; "+
 		"run the version that wrote it, or delete this NodeFailure")
 }

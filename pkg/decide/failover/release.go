@@ -4,15 +4,21 @@
 package failover
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
 )
 
+// kubeletTime is for how long a kubelet that came back may take to end the pods of its earlier boot.
+const kubeletTime = 30 * time.Second
+
 // proved is what the phases after the proof have in common. A record whose proof is not about this incident releases nothing.
 func (s *pass) proved() {
 	s.noteSigns()
 	if !Proved(s.spec, s.in) || s.spec.ControlPlane {
+		s.after(time.Minute)
 		s.raise(alarmNoProof, "the record is in phase "+string(s.in.Phase)+" without a proof of this incident: nothing is released")
 		return
 	}
@@ -20,6 +26,7 @@ func (s *pass) proved() {
 		return
 	}
 	s.keepTaintProved()
+	s.noteReturn()
 	switch s.in.Phase {
 	case failurev1alpha1.PhaseFenced:
 		s.event(false, ReasonReleasing, "node %s: releasing %d launcher pods; %s", s.spec.NodeName, len(s.in.VMs), s.elapsed())
@@ -65,6 +72,7 @@ func (s *pass) release() {
 		}
 		s.after(settleInterval)
 		if s.alive() {
+			s.leaveToKubelet(r)
 			continue
 		}
 		if !released(r) {
@@ -74,6 +82,26 @@ func (s *pass) release() {
 			s.effect(Effect{Kind: EffectDeletePod, Pod: PodRef{Namespace: r.Namespace, Name: r.PodName, UID: r.PodUID}})
 		}
 	}
+}
+
+// leaveToKubelet settles a VM whose pod is still there long after the node is back: the kubelet has had the time to end what
+// belonged to the earlier boot, so that this pod, which had not started before the failure, is one that it runs.
+func (s *pass) leaveToKubelet(r *failurev1alpha1.VMRecord) {
+	if r.State == failurev1alpha1.VMSettled || !s.kubeletOwns() {
+		return
+	}
+	if r.ReleasedAt == nil {
+		at := s.now
+		r.ReleasedAt = &at
+	}
+	vmi := s.vmiOf(r)
+	s.settle(r, vmi, "its pod was left to the kubelet of "+s.spec.NodeName+", which is back; VMI "+orNone(vmi.Phase), false)
+}
+
+// kubeletOwns: the node has been back for so long that its kubelet has ended the pods of the earlier boot.
+func (s *pass) kubeletOwns() bool {
+	return s.signs.rebooted && s.in.ReturnedAt != nil && s.out.ReturnedAt != nil &&
+		s.now.Sub(s.in.ReturnedAt.Time) >= max(s.policy.HealthyDelay, kubeletTime)
 }
 
 // found takes note of a pod that has gone.
@@ -143,6 +171,9 @@ func (s *pass) leaveReleasing() {
 func (s *pass) podsGone() bool {
 	if !s.obs.Pods.Read {
 		return false
+	}
+	if s.kubeletOwns() {
+		return true
 	}
 	recorded := make(map[types.UID]bool, len(s.out.VMs))
 	for i := range s.out.VMs {

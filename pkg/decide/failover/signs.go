@@ -4,6 +4,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -39,9 +40,9 @@ func readSigns(spec failurev1alpha1.NodeFailureSpec, in failurev1alpha1.NodeFail
 	s.ready = s.sameNode && node.Ready == ready
 	s.rebooted = s.sameNode && node.BootID != "" && spec.BootID != "" && node.BootID != spec.BootID
 	quiet := node.LeaseUnchangedFor
-	if s.gone && in.SuspectedAt != nil {
+	if last := cmp.Or(in.LastSeenAliveAt, in.SuspectedAt); s.gone && last != nil {
 		// The Lease goes with its Node, so that nothing is left to watch. A machine without a Node is never acted upon.
-		quiet = max(quiet, now.Sub(in.SuspectedAt.Time))
+		quiet = max(quiet, now.Sub(last.Time))
 	}
 	s.stale = !s.beat && quiet >= p.LeaseStaleAfter
 	s.confirmed = !s.beat && quiet >= p.ConfirmAfter

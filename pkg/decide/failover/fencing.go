@@ -192,7 +192,7 @@ func MayPowerOff(
 	spec failurev1alpha1.NodeFailureSpec, stored failurev1alpha1.NodeFailureStatus, fresh Observation, p Policy, fenceID string,
 ) (ok bool, why string) {
 	sg := readSigns(spec, stored, fresh.Node, fresh.Now, p)
-	r := judgeReading(spec, fresh, p)
+	r := judgeReading(spec, stored, fresh, p)
 	switch {
 	case spec.ControlPlane:
 		return false, "it is a control-plane node"

@@ -111,8 +111,12 @@ func lastOf(list []failurev1alpha1.Evidence, signal string) *failurev1alpha1.Evi
 	return nil
 }
 
-// raise sets the Alarm condition and reports whether it is news.
+// raise sets the Alarm condition and reports whether it is news. That a BMC contradicted itself is what makes it disbelieved
+// for the rest of the incident, so that only worse news take its place.
 func (s *pass) raise(reason, message string) bool {
+	if Contradicted(s.out) && reason != alarmContradicted && reason != alarmUnfenced {
+		return false
+	}
 	return s.condition(failurev1alpha1.ConditionAlarm, metav1.ConditionTrue, reason, message)
 }
 

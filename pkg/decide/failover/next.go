@@ -52,7 +52,7 @@ func Next(
 		s.in = *s.out.DeepCopy()
 	}
 	s.signs = readSigns(spec, s.in, obs.Node, obs.Now, p)
-	s.power = judgeReading(spec, obs, p)
+	s.power = judgeReading(spec, s.in, obs, p)
 	s.step()
 	s.count()
 	return Decision{Status: s.out, Effects: s.effects, Events: s.events, RequeueAfter: s.requeue}

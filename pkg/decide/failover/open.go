@@ -37,10 +37,17 @@ func ObjectName(spec failurev1alpha1.NodeFailureSpec) string {
 	return node + "-" + spec.Incident
 }
 
+// freshInAnyPolicy is the shortest leaseStaleAfter that the configuration allows: a Lease younger than that is renewed.
+const freshInAnyPolicy = 15 * time.Second
+
 // Covers reports whether an incident is about the node as it is now, so that no second one is opened for it: the same Node
-// object in the same boot. A node that fell silent in a later boot is another incident.
+// object in the same boot, or in a later one while its Lease is renewed, for that is how a node returns. One that fell silent
+// in a later boot is another incident.
 func Covers(spec failurev1alpha1.NodeFailureSpec, status failurev1alpha1.NodeFailureStatus, node NodeView) bool {
-	return !Finished(status) && spec.NodeUID == node.UID && spec.BootID == node.BootID
+	if Finished(status) || spec.NodeUID != node.UID {
+		return false
+	}
+	return spec.BootID == node.BootID || node.LeaseUnchangedFor < freshInAnyPolicy
 }
 
 func firstStatus(node NodeView, now time.Time) failurev1alpha1.NodeFailureStatus {

@@ -42,7 +42,7 @@ const (
 )
 
 // judgeReading puts the identity before everything else: a reading of another machine says nothing about this node.
-func judgeReading(spec failurev1alpha1.NodeFailureSpec, obs Observation, p Policy) reading {
+func judgeReading(spec failurev1alpha1.NodeFailureSpec, in failurev1alpha1.NodeFailureStatus, obs Observation, p Policy) reading {
 	v := obs.Power
 	r := reading{made: v.Attempted}
 	switch {
@@ -51,6 +51,9 @@ func judgeReading(spec failurev1alpha1.NodeFailureSpec, obs Observation, p Polic
 		return r
 	case obs.DriverDisabled != "":
 		r.why, r.text = whyDisabled, obs.DriverDisabled
+		return r
+	case Contradicted(in):
+		r.why, r.text = whyDisabled, "the BMC said Off in this incident while the node was alive"
 		return r
 	case !v.Attempted:
 		r.why, r.text = whyNotRead, "power was not read in this pass"

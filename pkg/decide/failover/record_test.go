@@ -62,8 +62,22 @@ func TestOpen(t *testing.T) {
 	if got := ObjectName(spec); len(got) != 252 || !strings.HasSuffix(got, "a-"+spec.Incident) {
 		t.Errorf("name of %d characters, want at most 253 with the incident and no dot before it: %s", len(got), got)
 	}
-	if !Covers(again, status, node) || Covers(again, status, at(25).Boot("b2").Obj().Node) {
-		t.Errorf("an incident covers its node in its boot and no other")
+	covers := map[string]struct {
+		node NodeView
+		want bool
+	}{
+		"same boot":                        {node, true},
+		"returning in a later boot":        {at(60).Ready("False").Boot("b2").Beat(9).Obj().Node, true},
+		"silent again in a later boot":     {at(90).Boot("b2").Beat(25).Obj().Node, false},
+		"another Node object of that name": {at(25).Replaced().Obj().Node, false},
+	}
+	for name, tc := range covers {
+		if got := Covers(again, status, tc.node); got != tc.want {
+			t.Errorf("%s: covered %v, want %v", name, got, tc.want)
+		}
+	}
+	if Covers(again, record(failurev1alpha1.PhaseClosed).Obj(), node) {
+		t.Errorf("a closed incident covers nothing")
 	}
 }
 

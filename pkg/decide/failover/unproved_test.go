@@ -162,6 +162,21 @@ func TestSuspect(t *testing.T) {
 			wantPhase: failurev1alpha1.PhaseClosed, wantReason: "Recovered", wantEvents: []string{ReasonOffWhileAlive, ReasonRecovered},
 			wantEffects: []EffectKind{EffectUntaint}, wantAlarm: alarmContradicted, wantOff: 1,
 		},
+		"alive without Ready after the BMC said Off": {
+			stored: suspect().Off(30), obs: at(35).Ready("False").Beat(1).Power("Off").Pods(),
+			wantPhase: failurev1alpha1.PhaseSuspect, wantEvents: []string{ReasonOffWhileAlive}, wantAlarm: alarmContradicted, wantRequeue: seconds(5),
+		},
+		"a BMC that contradicted itself is not believed again": {
+			stored: func() *recordBuilder {
+				b := suspect()
+				s := pass{out: b.status, obs: at(35).Obj()}
+				s.raise(alarmContradicted, "test")
+				b.status = s.out
+				return b
+			}(),
+			obs:       at(40).Power("Off").Pods(),
+			wantPhase: failurev1alpha1.PhaseSuspect, wantAlarm: alarmContradicted, wantRequeue: seconds(5),
+		},
 		"a watcher that restarted takes Ready for nothing": {
 			stored: suspect(), obs: at(40).Restarted(1).Power("On"),
 			wantPhase: failurev1alpha1.PhaseSuspect, wantRequeue: seconds(5),

@@ -5,8 +5,10 @@ package redfish_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simbmc/simtest"
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simhost"
@@ -26,6 +28,37 @@ func TestConformance(t *testing.T) {
 				return newSimRig(t, useSession)
 			})
 		})
+	}
+}
+
+// Calls that succeed, fail and time out leave no goroutine behind.
+func TestNoGoroutinesLeft(t *testing.T) {
+	rig := newSimRig(t, true)
+	driver := rig.NewDriver(t, conformance.Setup{ReadTimeout: 100 * time.Millisecond})
+	// The simulated BMC's goroutines for connections count too: they end with the connections.
+	before := runtime.NumGoroutine()
+	for _, fault := range []conformance.Fault{
+		conformance.Works, conformance.Unreachable, conformance.Hangs, conformance.HangsOnConnect, conformance.Impostor, conformance.Works,
+	} {
+		rig.Break(t, fault)
+		for range 3 {
+			_, err := driver.Read(t.Context(), conformance.Node)
+			if err == nil && fault != conformance.Works {
+				t.Errorf("read a BMC that is broken: %s", fault)
+			}
+		}
+	}
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-poll.C:
+		case <-deadline.C:
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("goroutines: %d, want at most the %d of before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+		}
 	}
 }
 

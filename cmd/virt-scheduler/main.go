@@ -14,6 +14,7 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // metrics of API requests
 	_ "k8s.io/component-base/metrics/prometheus/version"  // metric of the version
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins"
 )
@@ -25,11 +26,7 @@ func main() {
 // newCommand is kube-scheduler's command with our plugins and our words.
 func newCommand() *cobra.Command {
 	registry := plugins.NewRegistry()
-	options := make([]app.Option, 0, len(registry))
-	for name, factory := range registry {
-		options = append(options, app.WithPlugin(name, factory))
-	}
-	command := app.NewSchedulerCommand(options...)
+	command := app.NewSchedulerCommand(withPlugins(registry)...)
 	command.Use = programName
 	command.Long = describe(registry)
 	before := command.PersistentPreRunE
@@ -38,4 +35,12 @@ func newCommand() *cobra.Command {
 		return before(cmd, args)
 	}
 	return command
+}
+
+func withPlugins(registry frameworkruntime.Registry) []app.Option {
+	options := make([]app.Option, 0, len(registry))
+	for name, factory := range registry {
+		options = append(options, app.WithPlugin(name, factory))
+	}
+	return options
 }

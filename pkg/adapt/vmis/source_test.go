@@ -1,0 +1,229 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vmis
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2/ktesting"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis/simapi"
+	"github.com/virt-scheduler/virt-scheduler/pkg/model"
+)
+
+// patience bounds waits for what happens at once unless something is broken.
+const patience = 30 * time.Second
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, patience, true,
+		func(context.Context) (bool, error) { return condition(), nil })
+	if err != nil {
+		t.Fatalf("not within %s: %s", patience, what)
+	}
+}
+
+func vmi(name string, uid types.UID, cores uint32) *kubevirtv1.VirtualMachineInstance {
+	v := &kubevirtv1.VirtualMachineInstance{}
+	v.Name, v.UID = name, uid
+	memory := resource.MustParse("1Gi")
+	v.Spec.Domain.CPU = &kubevirtv1.CPU{Cores: cores}
+	v.Spec.Domain.Memory = &kubevirtv1.Memory{Guest: &memory}
+	return v
+}
+
+// handle makes a real handle of a profile without plugins.
+func handle(ctx context.Context, t *testing.T, config *rest.Config, lister fwk.SharedLister, factory informers.SharedInformerFactory) fwk.Handle {
+	t.Helper()
+	options := []frameworkruntime.Option{frameworkruntime.WithInformerFactory(factory), frameworkruntime.WithKubeConfig(config)}
+	if lister != nil {
+		options = append(options, frameworkruntime.WithSnapshotSharedLister(lister))
+	}
+	h, err := frameworkruntime.NewFramework(ctx, frameworkruntime.Registry{}, nil, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newSource(t *testing.T, config *rest.Config) (*Source, *fake.Clientset) {
+	t.Helper()
+	_, ctx := ktesting.NewTestContext(t)
+	ctx, cancel := context.WithCancel(ctx)
+	t.Cleanup(cancel)
+	client := fake.NewClientset()
+	factory := informers.NewSharedInformerFactory(client, 0)
+	source, err := NewPool().For(ctx, handle(ctx, t, config, nil, factory))
+	if err != nil {
+		t.Fatal(err)
+	}
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	return source, client
+}
+
+func sizeOf(s *Source, uid types.UID) model.Size {
+	size, _ := s.Size(uid)
+	return size
+}
+
+func (s *Source) vcpus(uid types.UID) int64 { return sizeOf(s, uid).VCPUs }
+
+func TestSourceFollowsVMIs(t *testing.T) {
+	api := simapi.New(t)
+	api.Install()
+	api.Set(vmi("a", "uid-a", 2))
+	source, _ := newSource(t, api.Config())
+	eventually(t, "read at start", source.Synced)
+	if got, want := sizeOf(source, "uid-a"), (model.Size{VCPUs: 2, Memory: 1 << 30}); got != want {
+		t.Errorf("Size() = %+v, want %+v", got, want)
+	}
+	api.Set(vmi("b", "uid-b", 3))
+	eventually(t, "a new one", func() bool { return source.vcpus("uid-b") == 3 })
+	api.Set(vmi("a", "uid-a", 4))
+	eventually(t, "a resized one", func() bool { return source.vcpus("uid-a") == 4 })
+	api.Set(vmi("b", "uid-b2", 5))
+	eventually(t, "one made anew under its name", func() bool { return source.vcpus("uid-b2") == 5 })
+	if _, ok := source.Size("uid-b"); ok {
+		t.Error("the one before it is still known")
+	}
+	api.Delete("a")
+	eventually(t, "a deleted one", func() bool { _, ok := source.Size("uid-a"); return !ok })
+}
+
+func TestSourceWaitsForKubeVirt(t *testing.T) {
+	api := simapi.New(t)
+	api.Set(vmi("a", "uid-a", 2))
+	source, _ := newSource(t, api.Config())
+	if _, ok := source.Size("uid-a"); ok || source.Synced() {
+		t.Fatal("something is known before KubeVirt is installed")
+	}
+	api.Install()
+	eventually(t, "KubeVirt's API is noticed and read", func() bool { return source.Synced() && source.vcpus("uid-a") == 2 })
+}
+
+func TestSourceWaitsForPermission(t *testing.T) {
+	api := simapi.New(t)
+	api.Install()
+	api.Forbid(true)
+	api.Set(vmi("a", "uid-a", 2))
+	source, _ := newSource(t, api.Config())
+	eventually(t, "a first try", func() bool { return api.Reads() > 0 })
+	api.Forbid(false)
+	eventually(t, "read once it is allowed", func() bool { return source.vcpus("uid-a") == 2 })
+}
+
+func TestSourceWithoutClientConfiguration(t *testing.T) {
+	source, _ := newSource(t, nil)
+	if _, ok := source.Size("uid-a"); ok || source.Synced() {
+		t.Error("something is known without a client")
+	}
+}
+
+func TestPoolSharesWithinAScheduler(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	api := simapi.New(t)
+	api.Install()
+	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
+	first, second := cache.NewEmptySnapshot(), cache.NewEmptySnapshot()
+	pool := NewPool()
+	source := func(ctx context.Context, lister fwk.SharedLister) *Source {
+		t.Helper()
+		s, err := pool.For(ctx, handle(ctx, t, api.Config(), lister, factory))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	a := source(ctx, first)
+	if source(ctx, first) != a {
+		t.Error("two profiles of one scheduler have two sources")
+	}
+	ctx2, cancel2 := context.WithCancel(ctx)
+	b := source(ctx2, second)
+	if a == b {
+		t.Error("two schedulers share a source")
+	}
+	eventually(t, "both are read", func() bool { return a.Synced() && b.Synced() })
+	if got := api.Reads(); got > 4 {
+		t.Errorf("%d lists and watches for two sources, want at most 4", got)
+	}
+	cancel2()
+	eventually(t, "the ended scheduler is forgotten", func() bool {
+		pool.mu.Lock()
+		defer pool.mu.Unlock()
+		return len(pool.sources) == 1 && pool.sources[first] == a
+	})
+}
+
+func launcher(name string, vm types.UID) *corev1.Pod {
+	pod := &corev1.Pod{}
+	pod.Name, pod.Namespace, pod.UID = name, "default", types.UID(name)
+	pod.Labels = map[string]string{"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": string(vm)}
+	return pod
+}
+
+func TestPairs(t *testing.T) {
+	source, client := newSource(t, nil)
+	pods := client.CoreV1().Pods("default")
+	create := func(pod *corev1.Pod) {
+		t.Helper()
+		if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(want ...types.UID) func() bool {
+		return func() bool {
+			got := source.Pairs()
+			for _, uid := range want {
+				if _, ok := got[uid]; !ok {
+					return false
+				}
+			}
+			return len(got) == len(want)
+		}
+	}
+	create(launcher("a1", "vm-a"))
+	create(launcher("b1", "vm-b"))
+	create(launcher("a2", "vm-a"))
+	eventually(t, "a VM with two launchers", has("vm-a"))
+	create(launcher("b2", "vm-b"))
+	eventually(t, "two VMs with two launchers", has("vm-a", "vm-b"))
+	finished := launcher("a1", "vm-a")
+	finished.Status.Phase = corev1.PodSucceeded
+	if _, err := pods.Update(t.Context(), finished, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the source has finished", has("vm-b"))
+	if err := pods.Delete(t.Context(), "b2", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the target was deleted", has())
+	for _, name := range []string{"a1", "a2", "b1"} {
+		if err := pods.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "nothing is kept of VMs that are gone", func() bool {
+		source.pairs.mu.RLock()
+		defer source.pairs.mu.RUnlock()
+		return len(source.pairs.launchers) == 0 && len(source.pairs.doubles) == 0
+	})
+}

@@ -1,0 +1,79 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
+)
+
+func args(change func(*config.VMUtilizationArgs)) *config.VMUtilizationArgs {
+	a := &config.VMUtilizationArgs{
+		Strategy:             config.StrategyLeast,
+		Resources:            []config.VMResourceWeight{{Name: config.VMResourceVCPU, Weight: 1}, {Name: config.VMResourceGuestMemory, Weight: 100}},
+		CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100, CPUAllocationRatio: 10,
+	}
+	change(a)
+	return a
+}
+
+func TestValidateVMUtilizationArgs(t *testing.T) {
+	tests := map[string]struct {
+		change func(*config.VMUtilizationArgs)
+		want   []string // the faults, in order; none: valid
+	}{
+		"valid":        {change: func(*config.VMUtilizationArgs) {}},
+		"one resource": {change: func(a *config.VMUtilizationArgs) { a.Resources = a.Resources[1:] }},
+		"the ends of the ranges": {change: func(a *config.VMUtilizationArgs) {
+			a.CPUOvercommitPercent, a.MemoryOvercommitPercent, a.CPUAllocationRatio = 10, 10000, 1000
+		}},
+		"no strategy": {
+			change: func(a *config.VMUtilizationArgs) { a.Strategy = "" },
+			want:   []string{`args.strategy: Unsupported value: "": supported values: "Least", "Most"`},
+		},
+		"no resources": {
+			change: func(a *config.VMUtilizationArgs) { a.Resources = nil },
+			want:   []string{"args.resources: Required value: name at least one resource, or leave the field out"},
+		},
+		"a resource twice": {
+			change: func(a *config.VMUtilizationArgs) { a.Resources[1].Name = config.VMResourceVCPU },
+			want:   []string{`args.resources[1].name: Duplicate value: "vcpu"`},
+		},
+		"everything wrong": {
+			change: func(a *config.VMUtilizationArgs) {
+				*a = config.VMUtilizationArgs{
+					Strategy: "least", Resources: []config.VMResourceWeight{{Name: "cpu"}},
+					CPUOvercommitPercent: 9, MemoryOvercommitPercent: 10001, CPUAllocationRatio: -1,
+				}
+			},
+			want: []string{
+				`args.strategy: Unsupported value: "least": supported values: "Least", "Most"`,
+				`args.resources[0].name: Unsupported value: "cpu": supported values: "guestMemory", "vcpu"`,
+				`args.resources[0].weight: Invalid value: 0: must be in the range [1, 100]`,
+				`args.cpuOvercommitPercent: Invalid value: 9: must be in the range [10, 10000]`,
+				`args.memoryOvercommitPercent: Invalid value: 10001: must be in the range [10, 10000]`,
+				`args.cpuAllocationRatio: Invalid value: -1: must be in the range [1, 1000]`,
+			},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			want := strings.Join(tc.want, ", ")
+			if len(tc.want) > 1 {
+				want = "[" + want + "]"
+			}
+			got := ""
+			if err := ValidateVMUtilizationArgs(field.NewPath("args"), args(tc.change)); err != nil {
+				got = err.Error()
+			}
+			if got != want {
+				t.Errorf("got error  %s\nwant       %s", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,203 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vmutilization
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/klog/v2/ktesting"
+	fwk "k8s.io/kube-scheduler/framework"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultbinder"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/queuesort"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"k8s.io/kubernetes/pkg/scheduler/metrics"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis/simapi"
+	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
+)
+
+func init() { metrics.Register() }
+
+func quantities(pairs ...string) corev1.ResourceList {
+	list := corev1.ResourceList{}
+	for i := 0; i < len(pairs); i += 2 {
+		list[corev1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
+	}
+	return list
+}
+
+func node(name string, allocatable ...string) *corev1.Node {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	n.Status.Allocatable = quantities(append(allocatable, "pods", "500")...)
+	return n
+}
+
+// podBuilder makes pods that are on a node, or not yet.
+type podBuilder struct{ pod *corev1.Pod }
+
+func makePod(name, node string) podBuilder {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID(name)}}
+	pod.Spec.NodeName = node
+	pod.Spec.Containers = []corev1.Container{{Name: "compute"}}
+	return podBuilder{pod}
+}
+
+// Launcher makes the pod a launcher pod of a VM.
+func (b podBuilder) Launcher(vm types.UID) podBuilder {
+	b.pod.Labels = map[string]string{"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": string(vm)}
+	return b
+}
+
+// Target makes the launcher pod the target of a migration that began some time after an epoch.
+func (b podBuilder) Target(after time.Duration) podBuilder {
+	b.pod.Labels["kubevirt.io/migrationJobUID"] = "job"
+	b.pod.CreationTimestamp = metav1.NewTime(time.Unix(0, 0).Add(after))
+	return b
+}
+
+func (b podBuilder) Ending() podBuilder {
+	now := metav1.NewTime(time.Unix(1_000_000, 0))
+	b.pod.DeletionTimestamp = &now
+	return b
+}
+
+func (b podBuilder) Requests(pairs ...string) podBuilder {
+	b.pod.Spec.Containers[0].Resources.Requests = quantities(pairs...)
+	return b
+}
+
+func (b podBuilder) Obj() *corev1.Pod { return b.pod }
+
+func vmi(uid types.UID, vcpus uint32, memory string, change ...func(*kubevirtv1.DomainSpec)) *kubevirtv1.VirtualMachineInstance {
+	v := &kubevirtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Name: string(uid), UID: uid}}
+	guest := resource.MustParse(memory)
+	v.Spec.Domain.CPU = &kubevirtv1.CPU{Cores: vcpus}
+	v.Spec.Domain.Memory = &kubevirtv1.Memory{Guest: &guest}
+	for _, c := range change {
+		c(&v.Spec.Domain)
+	}
+	return v
+}
+
+func args(change ...func(*config.VMUtilizationArgs)) *config.VMUtilizationArgs {
+	a := &config.VMUtilizationArgs{
+		Strategy: config.StrategyLeast,
+		Resources: []config.VMResourceWeight{
+			{Name: config.VMResourceVCPU, Weight: 1}, {Name: config.VMResourceGuestMemory, Weight: 1},
+		},
+		CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100, CPUAllocationRatio: 10,
+	}
+	for _, c := range change {
+		c(a)
+	}
+	return a
+}
+
+func most(a *config.VMUtilizationArgs) { a.Strategy = config.StrategyMost }
+
+// cluster is what a test cycle runs in: a snapshot of nodes and pods, and KubeVirt's API, nil for none.
+type cluster struct {
+	nodes   []*corev1.Node
+	pods    []*corev1.Pod
+	vmis    []*kubevirtv1.VirtualMachineInstance
+	noVMIs  bool // KubeVirt is not installed
+	disable schedulerconfig.PluginSet
+}
+
+// profile makes a real framework whose only scoring plugin is ours, and waits until it knows the VMs.
+func (c cluster) profile(ctx context.Context, t testing.TB, pluginArgs runtime.Object) (framework.Framework, []fwk.NodeInfo, error) {
+	t.Helper()
+	api := simapi.New(t)
+	if !c.noVMIs {
+		api.Install()
+	}
+	for _, v := range c.vmis {
+		api.Set(v)
+	}
+	objects := make([]runtime.Object, 0, len(c.pods))
+	var placed []*corev1.Pod
+	for _, pod := range c.pods {
+		objects = append(objects, pod)
+		if pod.Spec.NodeName != "" {
+			placed = append(placed, pod)
+		}
+	}
+	factory := informers.NewSharedInformerFactory(fake.NewClientset(objects...), 0)
+	snapshot := cache.NewSnapshot(placed, c.nodes)
+	pool := vmis.NewPool()
+	registry := frameworkruntime.Registry{
+		Name:               NewFactory(pool),
+		queuesort.Name:     queuesort.New,
+		defaultbinder.Name: defaultbinder.New,
+	}
+	enabled := func(name string) schedulerconfig.PluginSet {
+		return schedulerconfig.PluginSet{Enabled: []schedulerconfig.Plugin{{Name: name, Weight: 1}}}
+	}
+	f, err := frameworkruntime.NewFramework(ctx, registry, &schedulerconfig.KubeSchedulerProfile{
+		SchedulerName: "test",
+		Plugins: &schedulerconfig.Plugins{
+			QueueSort: enabled(queuesort.Name), Bind: enabled(defaultbinder.Name),
+			MultiPoint: enabled(Name), PreScore: c.disable,
+		},
+		PluginConfig: []schedulerconfig.PluginConfig{{Name: Name, Args: pluginArgs}},
+	}, frameworkruntime.WithSnapshotSharedLister(snapshot), frameworkruntime.WithInformerFactory(factory),
+		frameworkruntime.WithKubeConfig(api.Config()))
+	if err != nil {
+		return nil, nil, err
+	}
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	source, err := pool.For(ctx, f) // the one that the plugin has
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.awaitKnown(ctx, t, source)
+	hosts, err := snapshot.NodeInfos().List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, hosts, nil
+}
+
+func (c cluster) awaitKnown(ctx context.Context, t testing.TB, source *vmis.Source) {
+	t.Helper()
+	launchers, pairs := map[string]int{}, 0
+	for _, pod := range c.pods {
+		if uid := pod.Labels["kubevirt.io/created-by"]; uid != "" {
+			launchers[uid]++
+			if launchers[uid] == 2 {
+				pairs++
+			}
+		}
+	}
+	err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		return (c.noVMIs || source.Synced()) && len(source.Pairs()) == pairs, nil
+	})
+	if err != nil {
+		t.Fatalf("the VMs of the cluster did not become known: %v", err)
+	}
+}
+
+func testContext(t testing.TB) context.Context {
+	t.Helper()
+	_, ctx := ktesting.NewTestContext(t)
+	ctx, cancel := context.WithCancel(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -11,8 +11,6 @@ OUT := _output
 TOOLS := $(OUT)/tools
 DEVCLUSTER := $(OUT)/bin/devcluster
 
-# One setting for builds, lint and the suites without the race detector, so that they share what was compiled.
-export CGO_ENABLED ?= 0
 # Versions are stamped below; Go's own stamping fails in a clone that another user owns.
 export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 

@@ -17,11 +17,11 @@ export PATH="$PWD/_output/bin:$PATH"
 mkdir -p "$results"
 suites=()
 
-# go_test SUITE FORMAT CGO ARGUMENTS...: one run of go test. A suite in which no test ran has failed.
+# go_test SUITE FORMAT ARGUMENTS...: one run of go test. A suite in which no test ran has failed.
 go_test() {
-  local suite=$1 format=$2 cgo=$3 rc=0
-  shift 3
-  CGO_ENABLED=$cgo "$gotestsum" --format "$format" --jsonfile "$results/$suite.json" -- "$@" 2>&1 |
+  local suite=$1 format=$2 rc=0
+  shift 2
+  "$gotestsum" --format "$format" --jsonfile "$results/$suite.json" -- "$@" 2>&1 |
     tee "$results/$suite.log" || rc=$?
   if grep -q '^DONE 0 tests' "$results/$suite.log"; then
     echo "no test ran in suite $suite" | tee -a "$results/$suite.log"
@@ -53,25 +53,25 @@ for name in "$@"; do
   case "$name" in
     unit)
       # The race detector needs cgo, hence a C compiler.
-      suite unit standard-quiet 1 -race -timeout 20m ./pkg/... ./cmd/... ./hack/devcluster/...
+      suite unit standard-quiet -race -timeout 20m ./pkg/... ./cmd/... ./hack/devcluster/...
       ;;
     integration)
       embedded_cluster
-      suite integration standard-quiet 0 -count=1 -timeout 20m ./test/integration/...
+      suite integration standard-quiet -count=1 -timeout 20m ./test/integration/...
       ;;
     e2e)
       embedded_cluster
       # One package at a time: each starts a control plane of its own, and its figures are times.
-      suite e2e standard-verbose 0 -count=1 -p 1 -timeout 45m ./test/e2e/...
+      suite e2e standard-verbose -count=1 -p 1 -timeout 45m ./test/e2e/...
       ;;
     nightly)
       # Everything again in random order, many more random cases, and the tests that take too long for every change.
       embedded_cluster
-      suite nightly-unit standard-quiet 1 -race -count=1 -shuffle=on -tags nightly -timeout 60m ./pkg/... ./cmd/... ./hack/devcluster/...
+      suite nightly-unit standard-quiet -race -count=1 -shuffle=on -tags nightly -timeout 60m ./pkg/... ./cmd/... ./hack/devcluster/...
       mapfile -t packages < <(rapid_packages)
-      suite nightly-properties standard-quiet 0 -count=1 -timeout 60m "${packages[@]}" -rapid.checks=20000
-      suite nightly-integration standard-quiet 0 -count=1 -shuffle=on -tags nightly -timeout 60m ./test/integration/...
-      suite nightly-e2e standard-verbose 0 -count=1 -p 1 -tags nightly -timeout 4h ./test/e2e/...
+      suite nightly-properties standard-quiet -count=1 -timeout 60m "${packages[@]}" -rapid.checks=20000
+      suite nightly-integration standard-quiet -count=1 -shuffle=on -tags nightly -timeout 60m ./test/integration/...
+      suite nightly-e2e standard-verbose -count=1 -p 1 -tags nightly -timeout 4h ./test/e2e/...
       ;;
     *)
       echo "hack/test.sh: no suite named '$name'" >&2

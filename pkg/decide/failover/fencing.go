@@ -49,8 +49,10 @@ func (s *pass) fenceOrWait() {
 		s.after(s.policy.PowerReadInterval)
 	case s.signs.gone:
 		s.await(alarmNodeDeleted, "the Node object is gone: its machine is not powered off by us")
-	case !s.power.on:
+	case !s.power.on && s.inPhaseFor() < s.policy.AttemptTimeout:
 		s.after(s.policy.PowerReadInterval)
+	case !s.power.on:
+		s.await(whyStuck, s.stuckText())
 	default:
 		s.startFencing()
 	}
@@ -108,9 +110,21 @@ func (s *pass) fencing() {
 		s.await(s.power.why, s.power.text)
 	case late && f.IssuedAt != nil && s.power.on:
 		s.retry(f)
-	case late && f.IssuedAt != nil && s.power.usable && !s.power.off:
-		s.await("PowerStuck", "power reads "+s.power.record.Power+" and does not become Off")
+	case late && s.power.usable && !s.power.on && !s.power.off:
+		s.await(whyStuck, s.stuckText())
 	}
+}
+
+func (s *pass) stuckText() string {
+	return "power reads " + s.power.record.Power + " and becomes neither On nor Off"
+}
+
+// inPhaseFor is for how long the incident has been in its phase.
+func (s *pass) inPhaseFor() time.Duration {
+	if len(s.in.Transitions) == 0 {
+		return 0
+	}
+	return s.now.Sub(s.in.Transitions[len(s.in.Transitions)-1].At.Time)
 }
 
 // mayIssue is the look before the id is marked as used; the glue looks once more (MayPowerOff) before it acts.

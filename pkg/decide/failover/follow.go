@@ -144,7 +144,7 @@ func NeedsOf(spec failurev1alpha1.NodeFailureSpec, stored failurev1alpha1.NodeFa
 		off := stored.Fence != nil && len(stored.Fence.OffReadings) > 0
 		return Needs{Power: p.DriverConfigured && !spec.ControlPlane, Pods: off && !spec.ControlPlane}
 	case failurev1alpha1.PhaseConfirmed, failurev1alpha1.PhaseFencing, failurev1alpha1.PhaseAwaitManual:
-		return Needs{Power: p.DriverConfigured && !spec.ControlPlane, Pods: true}
+		return Needs{Power: p.DriverConfigured && !spec.ControlPlane, Pods: !spec.ControlPlane}
 	case failurev1alpha1.PhaseReleasing, failurev1alpha1.PhaseRecovering:
 		return Needs{Pods: true, VMs: true}
 	case failurev1alpha1.PhaseReturning:

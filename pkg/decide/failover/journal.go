@@ -21,6 +21,7 @@ const (
 	maxDetail    = 512
 	maxOutcome   = 256
 	maxTokenSize = 256
+	maxMessage   = 1024
 )
 
 // The signals of evidence.
@@ -137,7 +138,7 @@ func (s *pass) condition(kind string, status metav1.ConditionStatus, reason, mes
 	old := meta.FindStatusCondition(s.out.Conditions, kind)
 	news := old == nil || old.Status != status || old.Reason != reason
 	meta.SetStatusCondition(&s.out.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: message,
+		Type: kind, Status: status, Reason: reason, Message: shorten(message, maxMessage),
 		LastTransitionTime: metav1.NewTime(s.obs.Now.Truncate(time.Second)),
 	})
 	return news

@@ -26,19 +26,34 @@ func (s *pass) unfenced() bool {
 		s.condition(failurev1alpha1.ConditionUnfenced, metav1.ConditionFalse, unfencedRebooted, "the node has left the boot that was proved off")
 		s.calm("the node has left the boot that was proved off", alarmUnfenced)
 		return false
-	case s.signs.ready && s.signs.beat && !s.signs.rebooted:
-		text := "node " + s.spec.NodeName + " is Ready in the boot that was proved to be off (" + orNone(s.spec.BootID) + ")"
-		s.condition(failurev1alpha1.ConditionUnfenced, metav1.ConditionTrue, unfencedSameBoot, text)
-		s.raise(alarmUnfenced, text+": nothing more is released; make sure that no VM runs twice, then delete this NodeFailure")
-		s.event(true, ReasonUnfenced, "%s: nothing more is released and the node stays out of scheduling; VMs may run twice: "+
-			"compare its guests with their VMIs by hand, check fencing.redfish, then delete NodeFailure %s", text, ObjectName(s.spec))
-		s.keepTaint()
-		s.removeOutOfService()
-		s.after(settleInterval)
+	case s.signs.sameNode && s.signs.beat && !s.signs.rebooted && (s.signs.ready || s.beatsOn()):
+		s.alarmUnfenced()
 		return true
 	default:
 		return false
 	}
+}
+
+// alarmUnfenced stops everything and calls a person.
+func (s *pass) alarmUnfenced() {
+	text := "node " + s.spec.NodeName + " lives in the boot that was proved to be off (" + orNone(s.spec.BootID) + ")"
+	s.condition(failurev1alpha1.ConditionUnfenced, metav1.ConditionTrue, unfencedSameBoot, text)
+	s.raise(alarmUnfenced, text+": nothing more is released; make sure that no VM runs twice, then delete this NodeFailure")
+	s.event(true, ReasonUnfenced, "%s: nothing more is released and the node stays out of scheduling; VMs may run twice: "+
+		"compare its guests with their VMIs by hand, check fencing.redfish, then delete NodeFailure %s", text, ObjectName(s.spec))
+	s.keepTaint()
+	s.removeOutOfService()
+	s.after(settleInterval)
+}
+
+// beatsOn: the Lease was renewed after the proof, and long enough ago for a kubelet that has just started to have told its new boot
+// ID. Until then nothing is released, but nobody is called either.
+func (s *pass) beatsOn() bool {
+	const renewed = "renewed after the proof"
+	old := lastOf(s.in.Evidence, signalLease)
+	s.note(signalLease, renewed)
+	s.after(settleInterval)
+	return old != nil && old.Detail == renewed && s.now.Sub(old.At.Time) >= kubeletTime
 }
 
 // keepTaintProved keeps our taint on a node until it has been healthy for long enough, but never adds it to a later boot, which

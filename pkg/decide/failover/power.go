@@ -37,6 +37,7 @@ const (
 	whyDisabled    = "DriverDisabled"
 	whyUnreachable = "BMCUnreachable"
 	whyNotRead     = "NotRead"
+	whyStuck       = "PowerStuck"
 
 	unreadable = "power can't be read: "
 )

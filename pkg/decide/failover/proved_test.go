@@ -244,6 +244,21 @@ func TestMarks(t *testing.T) {
 			wantPhase: failurev1alpha1.PhaseRecovering, wantEffects: []EffectKind{EffectRemoveOutOfService}, wantEvents: []string{ReasonUnfenced},
 			wantAlarm: alarmUnfenced, wantRequeue: seconds(1),
 		},
+		"beats in the proved boot, not Ready: nobody is called yet": {
+			stored: recovering().OutOfService(), obs: lost(at(70).Ready("Unknown").Beat(1).OutOfService().Pods().Volumes(2)),
+			wantPhase: failurev1alpha1.PhaseRecovering, wantEffects: []EffectKind{EffectRemoveOutOfService}, wantRequeue: seconds(1),
+		},
+		"beats in the proved boot for long, not Ready": {
+			stored: func() *recordBuilder {
+				b := recovering()
+				s := pass{out: b.status, obs: at(70).Obj(), now: micro(start.Add(seconds(70)))}
+				s.note(signalLease, "renewed after the proof")
+				b.status = s.out
+				return b
+			}(),
+			obs:       lost(at(100).Ready("Unknown").Beat(1).Pods().Volumes(2)),
+			wantPhase: failurev1alpha1.PhaseRecovering, wantEvents: []string{ReasonUnfenced}, wantAlarm: alarmUnfenced, wantRequeue: seconds(5),
+		},
 		"back": {
 			stored: returning(), obs: at(200).Boot("b2").Beat(1).Pods(),
 			wantPhase: failurev1alpha1.PhaseReturning, wantEvents: []string{ReasonReturned}, wantRequeue: seconds(5),

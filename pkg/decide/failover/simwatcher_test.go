@@ -5,6 +5,7 @@ package failover
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -70,11 +71,11 @@ func (s *simWatcher) pass(f fault) {
 	obs := s.w.observe(NeedsOf(s.spec, s.stored, s.policy))
 	in := *s.stored.DeepCopy()
 	d := s.next(s.spec, s.stored, obs, s.policy)
-	if diff := cmp.Diff(in, s.stored); diff != "" {
-		s.t.Fatalf("Next wrote into the stored record:\n%s", diff)
+	if !reflect.DeepEqual(in, s.stored) {
+		s.t.Fatalf("Next wrote into the stored record:\n%s", cmp.Diff(in, s.stored))
 	}
-	if diff := cmp.Diff(d, s.next(s.spec, s.stored, obs, s.policy)); diff != "" {
-		s.t.Fatalf("Next is not deterministic:\n%s", diff)
+	if again := s.next(s.spec, s.stored, obs, s.policy); !reflect.DeepEqual(d, again) {
+		s.t.Fatalf("Next is not deterministic:\n%s", cmp.Diff(d, again))
 	}
 	s.check(in, d, obs)
 	if f == faultStoreFails {
@@ -189,8 +190,8 @@ func (s *simWatcher) checkProof(in, out failurev1alpha1.NodeFailureStatus, obs O
 	}
 	switch {
 	case before != nil:
-		if diff := cmp.Diff(before, after); diff != "" {
-			s.t.Fatalf("the proof changed:\n%s", diff)
+		if !reflect.DeepEqual(before, after) {
+			s.t.Fatalf("the proof changed:\n%s", cmp.Diff(before, after))
 		}
 	case after != nil:
 		if s.w.host.on || after.NodeUID != s.spec.NodeUID || after.BootID != s.spec.BootID || !out.Recorded {

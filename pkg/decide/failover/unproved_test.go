@@ -257,6 +257,18 @@ func TestConfirmedAndFencing(t *testing.T) {
 			stored: confirmed(), obs: at(51).Power("On").SystemUUID(otherUUID).Pods(),
 			wantPhase: failurev1alpha1.PhaseAwaitManual, wantReason: alarmIdentity, wantEvents: []string{ReasonIdentityMismatch, ReasonAwaitManual}, wantAlarm: alarmIdentity,
 		},
+		"neither On nor Off": {
+			stored: confirmed(), obs: at(144).Power("Unknown").Pods(),
+			wantPhase: failurev1alpha1.PhaseConfirmed, wantRequeue: seconds(5),
+		},
+		"neither On nor Off for a whole attempt": {
+			stored: confirmed(), obs: at(145).Power("Unknown").Pods(), // the builder entered the phase at 25 s
+			wantPhase: failurev1alpha1.PhaseAwaitManual, wantReason: whyStuck, wantEvents: []string{ReasonAwaitManual}, wantAlarm: alarmNoProof,
+		},
+		"neither On nor Off, and nothing issued": {
+			stored: fencing(), obs: at(170).Power("Unknown").Pods(),
+			wantPhase: failurev1alpha1.PhaseAwaitManual, wantReason: whyStuck, wantEvents: []string{ReasonAwaitManual}, wantAlarm: alarmNoProof,
+		},
 		"the node is gone: its machine is not touched": {
 			stored: confirmed(), obs: at(51).Gone().Power("On").Pods(podOf("a", "Always")),
 			wantPhase: failurev1alpha1.PhaseAwaitManual, wantReason: alarmNodeDeleted,

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -73,7 +74,14 @@ func (r *Reconciler) AddToManager(mgr manager.Manager, waker *Waker, ticks clock
 		Reconciler:              r,
 		MaxConcurrentReconciles: workers,
 		NeedLeaderElection:      ptr.To(false),
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		LogConstructor: func(req *reconcile.Request) logr.Logger {
+			log := mgr.GetLogger().WithName("incident")
+			if req != nil {
+				log = log.WithValues("node", req.Name)
+			}
+			return log
+		},
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 	})
 	if err != nil {
 		return fmt.Errorf("incident controller: %w", err)

@@ -21,6 +21,9 @@ import (
 // ignoreFor is for how long a suspicious node without VMs is not looked at again.
 const ignoreFor = 30 * time.Second
 
+// reasonNotReady is what failover.Suspicious says of a node that renews its Lease but is not Ready.
+const reasonNotReady = "NotReady"
+
 // maybeOpen opens an incident when the node is suspicious and none of open is about it as it is now.
 func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failurev1alpha1.NodeFailure) (time.Duration, error) {
 	if !r.suspicious(name) {
@@ -32,12 +35,13 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 	if err != nil {
 		return never, err
 	}
-	if _, yes := failover.Suspicious(view, policy); !yes {
-		klog.FromContext(ctx).V(2).Info("Not suspicious after all: the watch was behind the API server", "node", name)
+	reason, yes := failover.Suspicious(view, policy)
+	if !yes {
+		klog.FromContext(ctx).V(2).Info("Not suspicious after all: the watch was behind the API server")
 		return never, nil
 	}
 	for _, nf := range open {
-		if failover.Covers(nf.Spec, nf.Status, view) {
+		if failover.Covers(nf.Spec, nf.Status, view) || returning(nf, view, reason) {
 			return never, nil
 		}
 	}
@@ -65,6 +69,12 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 	return r.open(ctx, name, view)
 }
 
+// returning: a node that has just booted after its incident shows the new boot before it is Ready. It is another incident
+// only when it falls silent in that boot.
+func returning(nf *failurev1alpha1.NodeFailure, view failover.NodeView, reason string) bool {
+	return !failover.Finished(nf.Status) && nf.Spec.NodeUID == view.UID && nf.Spec.BootID != view.BootID && reason == reasonNotReady
+}
+
 func (r *Reconciler) open(ctx context.Context, name string, view failover.NodeView) (time.Duration, error) {
 	if err := r.Gate.Check(); err != nil {
 		return never, err
@@ -72,7 +82,7 @@ func (r *Reconciler) open(ctx context.Context, name string, view failover.NodeVi
 	spec, status := failover.Open(view, name, r.Clock.Now())
 	nf := &failurev1alpha1.NodeFailure{ObjectMeta: metav1.ObjectMeta{Name: failover.ObjectName(spec)}, Spec: spec}
 	if err := r.Live.Create(ctx, nf); apierrors.IsAlreadyExists(err) {
-		klog.FromContext(ctx).V(2).Info("The incident exists already", "node", name, "nodeFailure", nf.Name)
+		klog.FromContext(ctx).V(2).Info("The incident exists already", "nodeFailure", nf.Name)
 		return time.Second, nil
 	} else if err != nil {
 		return never, fmt.Errorf("opening an incident of node %s: %w", name, err)
@@ -81,7 +91,7 @@ func (r *Reconciler) open(ctx context.Context, name string, view failover.NodeVi
 	if err := r.store(ctx, nf, status); err != nil {
 		return never, err
 	}
-	klog.FromContext(ctx).Info("Incident opened", "node", name, "nodeFailure", nf.Name, "reason", status.Reason,
+	klog.FromContext(ctx).Info("Incident opened", "nodeFailure", nf.Name, "reason", status.Reason,
 		"ready", view.Ready, "leaseUnchangedFor", view.LeaseUnchangedFor, "zone", spec.Zone)
 	return r.run(ctx, nf)
 }

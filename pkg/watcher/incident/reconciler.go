@@ -106,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err := errors.Join(errs...); err != nil {
 		if ctx.Err() != nil {
 			// The term ended under the work; whoever leads next goes on.
-			klog.FromContext(ctx).V(2).Info("Work was cut short", "node", node, "err", err)
+			klog.FromContext(ctx).V(2).Info("Work was cut short", "err", err)
 			return reconcile.Result{}, nil
 		}
 		return reconcile.Result{}, err
@@ -132,7 +132,7 @@ func sooner(a, b time.Duration) time.Duration {
 
 // run makes passes over one incident until it has to wait. nf is kept up to date.
 func (r *Reconciler) run(ctx context.Context, nf *failurev1alpha1.NodeFailure) (time.Duration, error) {
-	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("node", nf.Spec.NodeName, "nodeFailure", nf.Name))
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("nodeFailure", nf.Name))
 	for range maxPasses {
 		after, err := r.pass(ctx, nf)
 		if err == nil && after != 0 {

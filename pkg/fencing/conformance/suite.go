@@ -155,7 +155,7 @@ func actedNotAnswered(c *testCase) {
 	t, rig := c.t, c.rig
 	rig.Break(t, ActsThenHangs)
 	// Slow enough for the requests before the action to succeed on a busy machine.
-	err := rig.NewDriver(t, Setup{ReadTimeout: 2 * time.Second}).PowerOff(t.Context(), Node)
+	err := rig.NewDriver(t, Setup{ReadTimeout: 4 * time.Second}).PowerOff(t.Context(), Node)
 	if !errors.Is(err, fencing.ErrUnreachable) || errors.Is(err, fencing.ErrNotSent) {
 		t.Errorf("power-off: got %v, want ErrUnreachable and not ErrNotSent", err)
 	}

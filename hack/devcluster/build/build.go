@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	unlock, err := lock(filepath.Join(BinDir(o.Output), ".lock"), o.Out)
+	unlock, err := lock(ctx, filepath.Join(BinDir(o.Output), ".lock"), o.Out)
 	if err != nil {
 		return err
 	}
@@ -213,19 +213,33 @@ func goCommand(ctx context.Context, dir string, args ...string) (string, error) 
 	return string(out), nil
 }
 
-// lock keeps two builds from writing the same files.
-func lock(path string, out io.Writer) (func(), error) {
+// lock keeps two builds from writing the same files. It waits for the other one,
+// at most until ctx ends.
+func lock(ctx context.Context, path string, out io.Writer) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_, _ = fmt.Fprintf(out, "another build is at work, waiting for it (%s)\n", path)
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	unlock := func() { _ = f.Close() }
+	for told := false; ; told = true {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return unlock, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			unlock()
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
+		if !told {
+			_, _ = fmt.Fprintf(out, "another build is at work, waiting for it (%s)\n", path)
+		}
+		select {
+		case <-ctx.Done():
+			unlock()
+			return nil, fmt.Errorf("wait for another build: %w", context.Cause(ctx))
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return func() { _ = f.Close() }, nil
 }
 
 func seconds(d time.Duration) string {

@@ -204,6 +204,9 @@ func (t *telling) verdict(ctx context.Context) error {
 		t.report.Problems = problems
 		return fmt.Errorf("%d things went wrong:\n%s", len(problems), t.logEnds(blamed))
 	}
+	if summary := plot.Summary(outcomes); summary != "" {
+		t.voice.printf("%s", summary)
+	}
 	t.voice.printf("%s", t.voice.style.Good(fmt.Sprintf("every one of %d VMs did what its runStrategy says, and none ever ran twice"+
 		" (%d entries in the guests' ledger)", len(outcomes), len(c.Guests))))
 	return nil

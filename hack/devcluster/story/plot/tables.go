@@ -91,10 +91,10 @@ func (s Style) NodeTable(w io.Writer, v View) error {
 	return s.table(w, "NODE\tZONE\tVMS\tGUEST VCPUS\tCPU\tGUEST MEMORY\tMEM\tCPU BY POD REQUESTS", rows)
 }
 
-// OutcomeTable shows what became of the given VMs.
+// OutcomeTable shows what became of the given VMs, by name.
 func (s Style) OutcomeTable(w io.Writer, outcomes []Outcome) error {
 	rows := make([]string, 0, len(outcomes))
-	for _, o := range outcomes {
+	for _, o := range slices.SortedFunc(slices.Values(outcomes), func(a, b Outcome) int { return cmp.Compare(a.Name, b.Name) }) {
 		away := "-"
 		if o.AwaySeconds != nil {
 			away = fmt.Sprintf("%.1f s", *o.AwaySeconds)
@@ -107,6 +107,21 @@ func (s Style) OutcomeTable(w io.Writer, outcomes []Outcome) error {
 			o.Happened, dash(o.NewNode), away, verdict))
 	}
 	return s.table(w, "VM\tRUNSTRATEGY\tRWO DISK\tDUE\tHAPPENED\tNEW NODE\tAWAY\tVERDICT", rows)
+}
+
+// Summary says how many VMs came back and how long they were away; empty when none did.
+func Summary(outcomes []Outcome) string {
+	var away []float64
+	for _, o := range outcomes {
+		if o.AwaySeconds != nil {
+			away = append(away, *o.AwaySeconds)
+		}
+	}
+	if len(away) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d VMs came back elsewhere, the first after %.1f s, the last after %.1f s",
+		len(away), slices.Min(away), slices.Max(away))
 }
 
 // Of returns the outcomes of VMs that were on node before.

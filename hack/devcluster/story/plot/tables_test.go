@@ -97,6 +97,27 @@ func TestTables(t *testing.T) {
 	}
 }
 
+func TestSummary(t *testing.T) {
+	a, b := 48.21, 30.55
+	tests := map[string]struct {
+		outcomes []Outcome
+		want     string
+	}{
+		"none came back": {outcomes: []Outcome{{Name: "a"}}},
+		"two came back": {
+			outcomes: []Outcome{{Name: "a", AwaySeconds: &a}, {Name: "b", AwaySeconds: &b}, {Name: "c"}},
+			want:     "2 VMs came back elsewhere, the first after 30.6 s, the last after 48.2 s",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Summary(tc.outcomes); got != tc.want {
+				t.Errorf("Summary() = %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestTableTellsThatItCouldNotBeWritten(t *testing.T) {
 	r, w := io.Pipe()
 	_ = r.CloseWithError(io.ErrUnexpectedEOF)

@@ -223,13 +223,21 @@ func TestPartitionEnds(t *testing.T) {
 		w := newWorld(drawVMs(t))
 		s := newSimWatcher(t, w)
 		actions["partition"](w)
+		crashes := 0
 		for end := w.now.Add(15 * time.Minute); s.stored.Phase != failurev1alpha1.PhaseReturning; {
 			if w.now.After(end) {
 				t.Fatalf("not within 15m: %s, %+v", describe(s.stored), s.stored.VMs)
 			}
 			w.advance(500 * time.Millisecond)
 			if !s.open || !w.now.Before(s.wakeAt) {
-				s.pass(drawFault(t, 12))
+				f := drawFault(t, 12)
+				if f == faultCrash || f == faultCrashMidway {
+					// A power-off that a crash lost is an attempt used up, and there are three.
+					if crashes++; crashes >= int(s.policy.MaxAttempts) {
+						f = faultStoreFails
+					}
+				}
+				s.pass(f)
 			}
 		}
 		if s.stored.Fence.Proof.Kind != failurev1alpha1.ProofPoweredOff {

@@ -171,7 +171,7 @@ func (s *simWatcher) check(in failurev1alpha1.NodeFailureStatus, d Decision, obs
 	}
 	if in.Phase == failurev1alpha1.PhaseAwaitManual && out.Phase != in.Phase {
 		readable := obs.Power.Attempted && obs.Power.Err == "" && obs.Power.SystemUUID == testUUID && obs.DriverDisabled == ""
-		life := !obs.Node.Exists || obs.Node.LeaseFingerprint != in.LeaseFingerprint || obs.Node.BootID != s.spec.BootID
+		life := !obs.Node.Exists || obs.Node.UID != s.spec.NodeUID || obs.Node.LeaseFingerprint != in.LeaseFingerprint || obs.Node.BootID != s.spec.BootID
 		if !readable && !life && obs.Token != TokenFor(s.spec) {
 			s.t.Fatalf("time alone left AwaitManual for %s: %s", out.Phase, describe(in))
 		}

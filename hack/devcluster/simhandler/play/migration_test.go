@@ -137,6 +137,7 @@ func TestSideDies(t *testing.T) {
 	target := map[string]simhost.HostState{
 		"off": makeHost("b").Off(when).Obj(), "cut off": makeHost("b").CutOff().Obj(),
 		"no kubelet": makeHost("b").NoKubelet().Obj(), "no handler": makeHost("b").NoHandler().Obj(),
+		"rebooted": makeHost("b").Booted("b-2", when).Obj(),
 	}
 	const (
 		run  = corev1.PodRunning
@@ -171,6 +172,7 @@ func TestSideDies(t *testing.T) {
 		"before, target cut off":        {HoldBefore, target["cut off"], true, failed},
 		"before, target no handler":     {HoldBefore, target["no handler"], true, failed},
 		"before, target no kubelet":     {HoldBefore, target["no kubelet"], true, completed},
+		"before, target rebooted":       {HoldBefore, target["rebooted"], true, failed},
 		"at, source off":                {HoldAt, source["off"], true, completed},
 		"at, source cut off":            {HoldAt, source["cut off"], true, completed},
 		"at, source no handler":         {HoldAt, source["no handler"], true, completed},
@@ -230,6 +232,33 @@ func TestBothSidesDie(t *testing.T) {
 	if diff := cmp.Diff(want, th.outcome()); diff != "" {
 		t.Errorf("nobody is left to write (-want +got):\n%s", diff)
 	}
+	// virt-handler leaves a VMI alone whose migration never ended, even when its own node has lost the guest.
+	th.set(makeHost("a").Booted("a-2", th.now).Obj())
+	th.attached["a"] = "a-2"
+	th.pass(time.Minute)
+	want.SourcePod = corev1.PodFailed
+	if diff := cmp.Diff(want, th.outcome()); diff != "" {
+		t.Errorf("the source is back (-want +got):\n%s", diff)
+	}
+}
+
+func TestNextMigrationFindsNoGuest(t *testing.T) {
+	// The target died untold; virt-controller hands over to another one: only now the source's handler looks.
+	th := migrating(t, HoldAt)
+	th.pass(3 * time.Second)
+	th.set(makeHost("b").Off(th.now).Obj())
+	th.pass(time.Minute)
+	if got := th.vmi.Status.Phase; got != virtv1.Running {
+		t.Fatalf("phase %s while the migration seems to run, want Running", got)
+	}
+	th.vmi = th.vmi.DeepCopy()
+	th.vmi.Status.MigrationState = &virtv1.VirtualMachineInstanceMigrationState{
+		MigrationUID: "next", SourceNode: "a", TargetNode: "c", TargetPod: "pod-c",
+	}
+	th.pass(time.Second)
+	if got := th.vmi.Status.Phase; got != virtv1.Failed {
+		t.Errorf("phase %s, want Failed", got)
+	}
 }
 
 func TestMigrationIsAborted(t *testing.T) {
@@ -259,6 +288,19 @@ func TestTargetPodIsReleasedMidway(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, th.outcome()); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)
+	}
+}
+
+func TestTargetPodIsReleasedUnderADeadKubelet(t *testing.T) {
+	// Nobody ends the container: the copy goes on in it, whatever the API says.
+	th := migrating(t, HoldBefore)
+	th.pass(time.Second)
+	th.set(makeHost("b").NoKubelet().Obj())
+	th.pods = th.pods[:1]
+	delete(th.vmi.Annotations, HoldAnnotation)
+	th.pass(6 * time.Second)
+	if got := th.guestOn(); got != "b" {
+		t.Errorf("guest on %q, want b", got)
 	}
 }
 

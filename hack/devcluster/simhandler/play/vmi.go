@@ -126,11 +126,10 @@ func nextRunning(v View, node string, pod *corev1.Pod) Step {
 	return setPhase(v, node, virtv1.Failed)
 }
 
+// ended gives up a VMI whose guest is gone. One that was migrated away counts as lost, too: a handler that still owns
+// the VMI, with no migration under way, is not told where it went.
 func ended(v View, node string, exit guests.Exit) Step {
-	if exit.Why == simhost.WhyMigratedOut {
-		return Step{} // the handler of a source that was migrated away no longer knows the phase
-	}
-	if exit.Clean() {
+	if exit.Why == simhost.WhyShutDown {
 		return setPhase(v, node, virtv1.Succeeded)
 	}
 	return setPhase(v, node, virtv1.Failed)

@@ -162,6 +162,13 @@ func TestEndOfAGuest(t *testing.T) {
 			},
 			wantWhy: "PowerOff", want: virtv1.Failed, wantPod: corev1.PodFailed,
 		},
+		"machine boots again within a second": {
+			do: func(th *theatre) {
+				th.set(makeHost("a").Booted("a-2", th.now).Obj())
+				th.attached["a"] = "a-2"
+			},
+			wantWhy: "PowerOff", want: virtv1.Failed, wantPod: corev1.PodFailed,
+		},
 		"machine is cut off": {
 			do:   func(th *theatre) { th.set(makeHost("a").CutOff().Obj()) },
 			want: virtv1.Running, wantPod: corev1.PodRunning,

@@ -61,8 +61,9 @@ for name in "$@"; do
       ;;
     e2e)
       embedded_cluster
-      # One package at a time: each starts a control plane of its own, and its figures are times.
-      suite e2e standard-verbose -count=1 -p 1 -timeout 45m ./test/e2e/...
+      # One package at a time: each starts a control plane of its own, and its figures are times. Its tests wait more than they
+      # work: all at once.
+      suite e2e standard-verbose -count=1 -p 1 -parallel 32 -timeout 45m ./test/e2e/...
       ;;
     nightly)
       # Everything again in random order, many more random cases, and the tests that take too long for every change.
@@ -71,7 +72,7 @@ for name in "$@"; do
       mapfile -t packages < <(rapid_packages)
       suite nightly-properties standard-quiet -count=1 -timeout 60m "${packages[@]}" -rapid.checks=20000
       suite nightly-integration standard-quiet -count=1 -shuffle=on -tags nightly -timeout 60m ./test/integration/...
-      suite nightly-e2e standard-verbose -count=1 -p 1 -tags nightly -timeout 4h ./test/e2e/...
+      suite nightly-e2e standard-verbose -count=1 -p 1 -parallel 32 -tags nightly -timeout 4h ./test/e2e/...
       ;;
     *)
       echo "hack/test.sh: no suite named '$name'" >&2

@@ -137,5 +137,6 @@ func (c *Controller) patchPodStatus(ctx context.Context, kubelet client.Client, 
 	base := have.DeepCopy()
 	want := have.DeepCopy()
 	want.Status = pod.Status
-	return kubelet.Status().Patch(ctx, want, client.StrategicMergeFrom(base))
+	// With the lock, what was decided on a pod that has changed since is decided again.
+	return kubelet.Status().Patch(ctx, want, client.StrategicMergeFrom(base, client.MergeFromWithOptimisticLock{}))
 }

@@ -92,26 +92,44 @@ func (s *pass) fencing() {
 		s.await(alarmNodeDeleted, "the Node object is gone: its machine is not powered off by us")
 		return
 	}
-	since := f.RequestedAt
-	if f.IssuedAt != nil {
-		since = *f.IssuedAt
-	}
-	late := s.now.Sub(since.Time) >= s.policy.AttemptTimeout
 	switch {
 	case s.power.why == whyNoDriver || s.power.why == whyDisabled || s.power.mismatch:
 		s.await(s.power.why, s.power.text)
 	case f.IssuedAt == nil && s.mayIssue():
-		at := s.now
-		s.out.Fence.IssuedAt = &at
-		s.effect(Effect{Kind: EffectPowerOff, FenceID: f.ID})
-		s.event(true, ReasonPowerOffIssued, "node %s: power-off of system %s, fence id %s, attempt %d of %d; %s",
-			s.spec.NodeName, s.power.record.SystemID, f.ID, f.Attempt, s.policy.MaxAttempts, s.elapsed())
-	case late && !s.power.usable && s.power.made:
+		s.issue(f)
+	case s.now.Sub(attemptSince(f)) >= s.policy.AttemptTimeout:
+		s.attemptOver(f)
+	}
+}
+
+// attemptSince is when the attempt's time began.
+func attemptSince(f *failurev1alpha1.Fence) time.Time {
+	if f.IssuedAt != nil {
+		return f.IssuedAt.Time
+	}
+	return f.RequestedAt.Time
+}
+
+// issue marks the id as used and asks for its power-off; both are in one decision, of which the mark is stored first.
+func (s *pass) issue(f *failurev1alpha1.Fence) {
+	at := s.now
+	s.out.Fence.IssuedAt = &at
+	s.effect(Effect{Kind: EffectPowerOff, FenceID: f.ID})
+	s.event(true, ReasonPowerOffIssued, "node %s: power-off of system %s, fence id %s, attempt %d of %d; %s",
+		s.spec.NodeName, s.power.record.SystemID, f.ID, f.Attempt, s.policy.MaxAttempts, s.elapsed())
+}
+
+// attemptOver decides by this pass's reading what comes after an attempt that brought no proof in its time.
+func (s *pass) attemptOver(f *failurev1alpha1.Fence) {
+	switch {
+	case !s.power.made || s.power.off:
+		// Nothing was read, or the second Off is about to be.
+	case !s.power.usable:
 		s.await(s.power.why, s.power.text)
-	case late && f.IssuedAt != nil && s.power.on:
-		s.retry(f)
-	case late && s.power.usable && !s.power.on && !s.power.off:
+	case !s.power.on:
 		s.await(whyStuck, s.stuckText())
+	case f.IssuedAt != nil:
+		s.retry(f)
 	}
 }
 

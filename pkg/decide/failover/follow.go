@@ -57,7 +57,6 @@ func (s *pass) reconsider(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) {
 // outcome says in words what became of the VM once that is what was due, and whether somebody should look.
 func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (text string, warning bool) {
 	same, running := sameVMI(vmi, r), vmi.Exists && vmi.Phase == vmiRunning && vmi.NodeName != ""
-	other := vmi.Exists && !same
 	switch r.Due {
 	case failurev1alpha1.DueRestart:
 		return s.restarted(r, vmi, same, running)
@@ -65,18 +64,9 @@ func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (tex
 		if same && running && guestElsewhere(vmi, s.spec.NodeName) && !inFlight(vmi.Migration) {
 			return "runs on at " + vmi.NodeName + ", never stopped", false
 		}
+		return "", false
 	case failurev1alpha1.DueStayFailed, failurev1alpha1.DueStayStopped:
-		switch {
-		case other && running:
-			return fmt.Sprintf("was due to stay off (%s), but a new VMI %s runs on %s, not by our doing", r.RunStrategy, vmi.UID, vmi.NodeName), true
-		case other:
-			// Somebody starts it; wait for what it becomes.
-			return "", false
-		case same && final(vmi):
-			return fmt.Sprintf("stays %s (%s)", vmi.Phase, r.RunStrategy), false
-		case !vmi.Exists:
-			return fmt.Sprintf("stays off (%s)", r.RunStrategy), false
-		}
+		return stayed(r, vmi, same, running)
 	case failurev1alpha1.DueGone:
 		switch {
 		case same && !final(vmi):
@@ -88,6 +78,20 @@ func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (tex
 		}
 	}
 	return "", false
+}
+
+// stayed: a VM that is to stay off. A new VMI of it is none of our doing, and is followed until it is clear what it becomes.
+func stayed(r *failurev1alpha1.VMRecord, vmi VMIView, same, running bool) (text string, warning bool) {
+	switch {
+	case !vmi.Exists:
+		return fmt.Sprintf("stays off (%s)", r.RunStrategy), false
+	case same && final(vmi):
+		return fmt.Sprintf("stays %s (%s)", vmi.Phase, r.RunStrategy), false
+	case !same && running:
+		return fmt.Sprintf("was due to stay off (%s), but a new VMI %s runs on %s, not by our doing", r.RunStrategy, vmi.UID, vmi.NodeName), true
+	default:
+		return "", false
+	}
 }
 
 func (s *pass) restarted(r *failurev1alpha1.VMRecord, vmi VMIView, same, running bool) (text string, warning bool) {

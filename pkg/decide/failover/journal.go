@@ -5,6 +5,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -127,7 +128,7 @@ func (s *pass) calm(why string, reasons ...string) {
 	if c == nil || c.Status != metav1.ConditionTrue {
 		return
 	}
-	if len(reasons) > 0 && !contains(reasons, c.Reason) {
+	if len(reasons) > 0 && !slices.Contains(reasons, c.Reason) {
 		return
 	}
 	s.condition(failurev1alpha1.ConditionAlarm, metav1.ConditionFalse, alarmNone, why)
@@ -146,15 +147,6 @@ func (s *pass) condition(kind string, status metav1.ConditionStatus, reason, mes
 
 func conditionTrue(status failurev1alpha1.NodeFailureStatus, kind string) bool {
 	return meta.IsStatusConditionTrue(status.Conditions, kind)
-}
-
-func contains(list []string, want string) bool {
-	for _, s := range list {
-		if s == want {
-			return true
-		}
-	}
-	return false
 }
 
 // shorten cuts text to at most limit bytes at a rune's border: the CRD's limits are in characters, so bytes are on the safe side.

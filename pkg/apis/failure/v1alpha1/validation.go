@@ -178,30 +178,35 @@ func canonicalUUID(s string) string {
 
 // validateEndpoint never repeats what may hold a password.
 func validateEndpoint(endpoint string, path *field.Path) field.ErrorList {
-	if endpoint == "" {
-		return field.ErrorList{field.Required(path, "the BMC's address, e.g. https://bmc-1.example.org")}
-	}
 	u, err := url.Parse(endpoint)
-	if err != nil || strings.Contains(endpoint, "@") || u.User != nil {
-		if strings.Contains(endpoint, "@") {
-			return field.ErrorList{field.Invalid(path, "(not shown)", "must hold no user or password: name a Secret in credentialsSecret")}
-		}
+	switch {
+	case endpoint == "":
+		return field.ErrorList{field.Required(path, "the BMC's address, e.g. https://bmc-1.example.org")}
+	case strings.Contains(endpoint, "@"):
+		return field.ErrorList{field.Invalid(path, "(not shown)", "must hold no user or password: name a Secret in credentialsSecret")}
+	case err != nil:
 		return field.ErrorList{field.Invalid(path, endpoint, "must be a URL such as https://bmc-1.example.org")}
+	default:
+		if wrong := wrongWithURL(u); wrong != "" {
+			return field.ErrorList{field.Invalid(path, endpoint, wrong)}
+		}
+		return nil
 	}
+}
+
+func wrongWithURL(u *url.URL) string {
 	switch {
 	case strings.EqualFold(u.Scheme, "http"):
-		return field.ErrorList{field.Invalid(path, endpoint, "must begin with https://: without TLS the answer proves nothing, and the password is readable")}
+		return "must begin with https://: without TLS the answer proves nothing, and the password is readable"
 	case !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "":
-		return field.ErrorList{field.Invalid(path, endpoint, "must be a URL such as https://bmc-1.example.org")}
+		return "must be a URL such as https://bmc-1.example.org"
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return field.ErrorList{field.Invalid(path, endpoint, "must have no path, query or fragment: the driver knows where Redfish lives")}
+		return "must have no path, query or fragment: the driver knows where Redfish lives"
 	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return field.ErrorList{field.Invalid(path, endpoint, "the port must be from 1 to 65535")}
-		}
+	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > 65535) {
+		return "the port must be from 1 to 65535"
 	}
-	return nil
+	return ""
 }
 
 // canonicalEndpoint makes two spellings of one BMC equal.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	kubevirtv1 "kubevirt.io/api/core/v1"
+
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/build"
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simhost"
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/story/plot"
@@ -32,8 +34,12 @@ func (t *telling) cutPower(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if missing := notRunning(t.vms, view); len(missing) > 0 {
-		return fmt.Errorf("VMs stopped before anything failed: %v", missing)
+	phases := map[string]kubevirtv1.VirtualMachineInstancePhase{}
+	for name, sight := range view.VMs {
+		phases[name] = sight.Phase
+	}
+	if missing := notRunning(t.vms, phases); len(missing) > 0 {
+		return fmt.Errorf("VMs stopped before anything failed: %s", some(missing))
 	}
 	t.before = view
 	state, err := t.cluster.Sim().SetPower(ctx, t.dead, simhost.PowerOff)

@@ -65,32 +65,47 @@ func (t *telling) start(ctx context.Context, name string) error {
 func (t *telling) running(ctx context.Context) error {
 	want := len(slices.DeleteFunc(slices.Clone(t.vms), func(vm plot.VM) bool { return !vm.Runs() }))
 	told := 0
-	return t.await(ctx, goal{
+	err := t.await(ctx, goal{
 		what:   fmt.Sprintf("%d VMs to run", want),
-		within: 90*time.Second + time.Duration(want)*400*time.Millisecond,
-		every:  500 * time.Millisecond,
-		blame:  []string{build.VirtScheduler, build.VirtController, build.SimVirtHandler},
+		within: 2*time.Minute + time.Duration(want)*time.Second,
+		// A look at many is work for the machine that is to start them.
+		every: max(look, time.Duration(want)*5*time.Millisecond),
+		blame: []string{build.VirtScheduler, build.VirtController, build.SimVirtHandler},
 		reached: func(ctx context.Context) (bool, string, error) {
-			view, err := t.world.view(ctx)
+			phases, err := t.world.phases(ctx)
 			if err != nil {
 				return false, "", err
 			}
-			missing := notRunning(t.vms, view)
+			missing := notRunning(t.vms, phases)
 			if n := want - len(missing); n >= told+max(want/5, 1) || (n == want && told < want) {
 				told = n
 				t.voice.Logf("%d of %d VMs run", n, want)
 			}
-			t.before = view
-			return len(missing) == 0, strings.Join(missing, ", "), nil
+			return len(missing) == 0, some(missing), nil
 		},
 	})
+	if err != nil {
+		return err
+	}
+	t.before, err = t.world.view(ctx)
+	return err
 }
 
-func notRunning(vms []plot.VM, view plot.View) []string {
+// some shortens a long list.
+func some(list []string) string {
+	const most = 10
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+// notRunning names the VMs that should run and don't, with the phases of their VMIs.
+func notRunning(vms []plot.VM, phases map[string]kubevirtv1.VirtualMachineInstancePhase) []string {
 	var missing []string
 	for _, vm := range vms {
-		if sight := view.VMs[vm.Name]; vm.Runs() && !sight.Running() {
-			missing = append(missing, fmt.Sprintf("%s (VMI %q, VM %q)", vm.Name, sight.Phase, sight.Status))
+		if phase := phases[vm.Name]; vm.Runs() && phase != kubevirtv1.Running {
+			missing = append(missing, fmt.Sprintf("%s (VMI %q)", vm.Name, phase))
 		}
 	}
 	return missing

@@ -95,6 +95,19 @@ func (w *world) view(ctx context.Context) (plot.View, error) {
 	return plot.ViewOf(vms.Items, vmis.Items, pods.Items, nodes.Items), nil
 }
 
+// phases reads the phases of the VMIs, by name.
+func (w *world) phases(ctx context.Context) (map[string]kubevirtv1.VirtualMachineInstancePhase, error) {
+	var vmis kubevirtv1.VirtualMachineInstanceList
+	if err := w.client.List(ctx, &vmis, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list VirtualMachineInstances: %w", err)
+	}
+	phases := map[string]kubevirtv1.VirtualMachineInstancePhase{}
+	for i := range vmis.Items {
+		phases[vmis.Items[i].Name] = vmis.Items[i].Status.Phase
+	}
+	return phases, nil
+}
+
 func (w *world) node(ctx context.Context, name string) (plot.NodeSight, error) {
 	var node corev1.Node
 	if err := w.client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {

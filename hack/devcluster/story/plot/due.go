@@ -54,8 +54,8 @@ func (d Due) recorded() failurev1alpha1.VMDue {
 	return ""
 }
 
-// PickVictim returns the node whose death tells most: with VMs that must come back and VMs that must not, then with a
-// volume that must move, then with the most runStrategies and VMs.
+// PickVictim returns the node whose death tells most: with VMs that must come back and VMs that must not, then with both a
+// volume that must move and a VM without one, then with the most runStrategies and VMs.
 func PickVictim(v View) (string, error) {
 	best, score := "", []int{}
 	for _, load := range v.Loads() { // by name, so that equals are decided the same way each time
@@ -71,7 +71,7 @@ func PickVictim(v View) (string, error) {
 }
 
 func worth(vms []Sight) []int {
-	var back, stay, disk int
+	var back, stay, disk int // disk: VMs of back that have one
 	strategies := map[kubevirtv1.VirtualMachineRunStrategy]bool{}
 	for _, s := range vms {
 		strategies[s.RunStrategy] = true
@@ -79,7 +79,7 @@ func worth(vms []Sight) []int {
 		case Restarted:
 			back++
 			if s.Disk {
-				disk = 1
+				disk++
 			}
 		case LeftFailed:
 			stay++
@@ -89,5 +89,5 @@ func worth(vms []Sight) []int {
 	if back == 0 || stay == 0 {
 		return nil
 	}
-	return []int{disk, len(strategies), len(vms)}
+	return []int{min(disk, 1), min(back-disk, 1), len(strategies), len(vms)}
 }

@@ -95,7 +95,11 @@ func (t *Teller) ofRecord(record *failurev1alpha1.NodeFailure, events []corev1.E
 		if tr.Reason != "" {
 			text += " (" + tr.Reason + ")"
 		}
-		if note := noteOf(tr, events); note != "" {
+		note := noteOf(tr, events)
+		if note == "" && record.Status.Phase == tr.Phase {
+			note = record.Status.Message // the event may not have arrived yet
+		}
+		if note != "" {
 			text += ": " + note
 		}
 		steps = t.tell(steps, key, Step{At: tr.At.Time, Source: "watcher", Kind: "phase", Text: text})

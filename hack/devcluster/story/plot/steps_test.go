@@ -83,6 +83,10 @@ func TestTellerTellsEachStepOnce(t *testing.T) {
 		{51, "ready", "Ready no"},
 	})
 
+	nf.Status.Phase, nf.Status.Message = failurev1alpha1.PhaseRecovering, "VMs are followed"
+	nf.Status.Transitions = append(nf.Status.Transitions, transition(failurev1alpha1.PhaseRecovering, "", 52))
+	expect("a phase without an event", look(nf, events, down, 53), []told{{52, "phase", "Recovering: VMs are followed"}})
+
 	expect("back", look(nf, events, healthy, 70), []told{
 		{70, "ready", "Ready yes"},
 		{70, "taint", "taint virt-scheduler.io/node-failure=x:NoSchedule off"},

@@ -315,6 +315,14 @@ func TestPickVictim(t *testing.T) {
 			},
 			want: "n1",
 		},
+		"one with and one without a disk is worth more than two with": {
+			vms: []Sight{
+				running("a", "n1", always, true), running("b", "n1", always, true), running("c", "n1", manual, false),
+				running("d", "n1", once, false),
+				running("e", "n2", always, true), running("f", "n2", always, false), running("g", "n2", manual, false),
+			},
+			want: "n2",
+		},
 		"the first of equals": {
 			vms: []Sight{
 				running("a", "n2", always, false), running("b", "n2", manual, false),

@@ -151,6 +151,11 @@ func (c *Cluster) Resume(process string) error { return c.sup.Signal(process, sy
 // Running says whether a process runs (a suspended one does).
 func (c *Cluster) Running(process string) bool { return c.sup.Running(process) }
 
+// Restarts says how often a process was started again because it had ended by
+// itself, as programs do that lose their leadership: the calling process plays
+// the kubelet for them. etcd, kube-apiserver and sim-bmc stay down.
+func (c *Cluster) Restarts(process string) int { return c.sup.Restarts(process) }
+
 // PID returns the pid of a process, 0 when it does not run.
 func (c *Cluster) PID(process string) int { return c.sup.PID(process) }
 
@@ -162,7 +167,7 @@ func (c *Cluster) Down(context.Context) error {
 			c.sim.Close()
 		}
 		c.ports.Close()
-		_, err = Down(c.o.Dir)
+		_, err = Down(c.o.Dir) // it tells the supervisor by the state file to start nothing again
 		c.sup.Close()
 	})
 	return err

@@ -49,6 +49,8 @@ func (c *Cluster) spec(name string, args ...string) proc.Spec {
 		Path:  c.paths.binary(c.o.BinDir, name),
 		Args:  args,
 		Ports: []int{c.port[name]},
+		// A kubelet would restart these; what holds state shows its end.
+		Keep: name != build.Etcd && name != build.APIServer && name != build.SimBMC,
 	}
 }
 

@@ -36,6 +36,8 @@ type State struct {
 	// MachineBoot is the boot id of the machine that the processes run on.
 	MachineBoot string   `json:"machineBoot"`
 	Processes   []Record `json:"processes"`
+	// Ending is set while EndAll is at work: nothing may be started any more.
+	Ending bool `json:"ending,omitempty"`
 }
 
 // Load reads the state file of dir. The error is os.ErrNotExist when nothing
@@ -181,6 +183,10 @@ func EndAll(dir string, grace time.Duration, groups ...[]string) ([]string, erro
 		return nil, nil
 	}
 	if err != nil {
+		return nil, err
+	}
+	state.Ending = true
+	if err := state.save(dir); err != nil {
 		return nil, err
 	}
 	ended, err := state.endAll(grace, groups)

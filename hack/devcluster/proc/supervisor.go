@@ -36,6 +36,9 @@ type Spec struct {
 	Within time.Duration
 	// Ports are released (see Ports) right before the start.
 	Ports []int
+	// Keep starts the process again when it ends by itself once it was ready,
+	// as long as the supervisor lives.
+	Keep bool
 }
 
 // Supervisor starts and ends the processes of one cluster.
@@ -49,6 +52,10 @@ type Supervisor struct {
 	mu    sync.Mutex
 	state State
 	specs map[string]Spec
+	kept  map[string]keeper
+
+	closed chan struct{}
+	close  sync.Once
 }
 
 // exit is closed when a process has been reaped.
@@ -73,7 +80,10 @@ func New(dir string, ports *Ports, tied bool) (*Supervisor, error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("%s: another process has a cluster in use there, choose another directory or end it first: %w", dir, err)
 	}
-	s := &Supervisor{dir: dir, ports: ports, lock: lock, fork: (*exec.Cmd).Start, specs: map[string]Spec{}}
+	s := &Supervisor{
+		dir: dir, ports: ports, lock: lock, fork: (*exec.Cmd).Start,
+		specs: map[string]Spec{}, kept: map[string]keeper{}, closed: make(chan struct{}),
+	}
 	if tied {
 		s.fork = tiedFork()
 	}
@@ -90,7 +100,11 @@ func (s *Supervisor) begin() error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if live := append(old.Live(), old.stray()...); len(live) > 0 {
+	live := old.Live()
+	if len(live) == 0 {
+		live = old.stray()
+	}
+	if len(live) > 0 {
 		return fmt.Errorf("%s: %d processes of an earlier cluster still run there (such as %s, pid %d): end them first",
 			s.dir, len(live), live[0].Name, live[0].PID)
 	}
@@ -102,8 +116,14 @@ func (s *Supervisor) begin() error {
 	return s.state.save(s.dir)
 }
 
-// Close lets another supervisor use the directory. It ends no process.
-func (s *Supervisor) Close() { _ = s.lock.Close() }
+// Close lets another supervisor use the directory. It ends no process, and
+// starts none again from here on.
+func (s *Supervisor) Close() {
+	s.close.Do(func() {
+		close(s.closed)
+		_ = s.lock.Close()
+	})
+}
 
 // tiedFork starts processes that the kernel kills when this process ends. The
 // death signal is bound to the forking *thread*, so one that never ends forks.
@@ -137,7 +157,10 @@ func LogPath(dir, name string) string { return filepath.Join(dir, LogDir, name+"
 // is not ready in time is an error that holds the end of its log; in the second
 // case it is ended.
 func (s *Supervisor) Start(ctx context.Context, spec Spec) error {
+	generation := s.interfere(spec.Name)
+	s.mu.Lock()
 	ended, err := s.spawn(spec)
+	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -159,6 +182,9 @@ func (s *Supervisor) Start(ctx context.Context, spec Spec) error {
 		default:
 		}
 		if err == nil {
+			if spec.Keep {
+				go s.keep(spec, generation, ended)
+			}
 			return nil
 		}
 		select {
@@ -188,9 +214,8 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	return s.Start(ctx, spec)
 }
 
+// spawn forks the process and records it; mu is held.
 func (s *Supervisor) spawn(spec Spec) (*exit, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if i := s.index(spec.Name); i >= 0 {
 		if alive(s.state.Processes[i]) {
 			return nil, fmt.Errorf("%s runs already (pid %d)", spec.Name, s.state.Processes[i].PID)
@@ -273,6 +298,7 @@ func (s *Supervisor) PID(name string) int {
 
 // Stop ends the process by SIGTERM, after grace by SIGKILL.
 func (s *Supervisor) Stop(name string, grace time.Duration) error {
+	s.interfere(name)
 	r, err := s.record(name)
 	if err != nil {
 		return err
@@ -282,6 +308,7 @@ func (s *Supervisor) Stop(name string, grace time.Duration) error {
 
 // Kill ends the process by SIGKILL and waits until it is gone.
 func (s *Supervisor) Kill(name string) error {
+	s.interfere(name)
 	r, err := s.record(name)
 	if err != nil {
 		return err

@@ -120,6 +120,65 @@ func TestStopKillRestart(t *testing.T) {
 	}
 }
 
+func TestKeptProcessIsStartedAgain(t *testing.T) {
+	s := newSupervisor(t, t.TempDir())
+	kept := spec("kept", "sleeper")
+	kept.Keep = true
+	for _, sp := range []Spec{kept, spec("plain", "sleeper")} {
+		if err := s.Start(t.Context(), sp); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.PID("kept")
+	for _, name := range []string{"kept", "plain"} { // ends without being asked by us
+		if err := s.Signal(name, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "kept process runs again", func() bool { return s.Running("kept") && s.PID("kept") != first })
+	if got := s.Restarts("kept"); got != 1 {
+		t.Errorf("Restarts = %d, want 1", got)
+	}
+	if s.Running("plain") {
+		t.Error("a process that is not kept was started again")
+	}
+}
+
+func TestStoppedProcessStaysDown(t *testing.T) {
+	dir := t.TempDir()
+	s := newSupervisor(t, dir)
+	kept := spec("kept", "sleeper")
+	kept.Keep = true
+	if err := s.Start(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	generation := s.kept["kept"].generation
+	if err := s.Kill("kept"); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.revive(kept, generation); again != nil || err != nil {
+		t.Errorf("revive after Kill = %v, %v, want nothing", again, err)
+	}
+	if err := s.Restart(t.Context(), "kept"); err != nil {
+		t.Fatal(err)
+	}
+	generation = s.kept["kept"].generation
+	state, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Ending = true // another process ends the cluster
+	if err := state.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := signal(state.Processes[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.revive(kept, generation); again != nil || err != nil {
+		t.Errorf("revive while the cluster ends = %v, %v, want nothing", again, err)
+	}
+}
+
 func TestStopKillsWhatIgnoresSIGTERM(t *testing.T) {
 	s := newSupervisor(t, t.TempDir())
 	sp := spec("a", "stubborn")

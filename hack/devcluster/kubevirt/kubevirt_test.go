@@ -6,6 +6,7 @@ package kubevirt
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
@@ -15,9 +16,7 @@ import (
 
 func object(kind, name string, more map[string]any) map[string]any {
 	o := map[string]any{"apiVersion": "v1", "kind": kind, "metadata": map[string]any{"name": name, "namespace": "kubevirt"}}
-	for key, value := range more {
-		o[key] = value
-	}
+	maps.Copy(o, more)
 	return o
 }
 

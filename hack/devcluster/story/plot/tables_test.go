@@ -41,8 +41,10 @@ func TestTables(t *testing.T) {
 			Name: "a", RunStrategy: kubevirtv1.RunStrategyAlways, Due: Restarted, Happened: "new VMI, Running", NewNode: "n2",
 			AwaySeconds: &away,
 		},
-		{Name: "b", RunStrategy: kubevirtv1.RunStrategyOnce, Disk: true, Due: LeftFailed, Happened: "same VMI, Running",
-			Problems: []string{"x"}},
+		{
+			Name: "b", RunStrategy: kubevirtv1.RunStrategyOnce, Disk: true, Due: LeftFailed, Happened: "same VMI, Running",
+			Problems: []string{"x"},
+		},
 	}
 	tests := map[string]struct {
 		style Style

@@ -41,7 +41,7 @@ var mutants = map[string]struct{ file, old, bug string }{
 		"proof.go", "s.signs.rebooted || !s.recordedNow()", "s.signs.rebooted",
 	},
 	"released in the pass of the proof": {
-		"marks.go", "\t\ts.enter(failurev1alpha1.PhaseReleasing", "\t\ts.release()\n\t\ts.enter(failurev1alpha1.PhaseReleasing",
+		"release.go", "\t\ts.enter(failurev1alpha1.PhaseReleasing", "\t\ts.release()\n\t\ts.enter(failurev1alpha1.PhaseReleasing",
 	},
 	"any proof will do": {
 		"proof.go", "return proof.NodeUID == spec.NodeUID && proof.BootID == spec.BootID", "return proof != nil",
@@ -53,7 +53,7 @@ var mutants = map[string]struct{ file, old, bug string }{
 		"release.go", "if left <= 0 {", "if left <= -1<<62 {",
 	},
 	"a returned node's pods are deleted": {
-		"release.go", "\t\tif s.alive() {\n\t\t\tcontinue\n\t\t}\n", "",
+		"release.go", "\t\tif s.alive() {\n\t\t\ts.leaveToKubelet(r)\n\t\t\tcontinue\n\t\t}\n", "",
 	},
 	"pods that nobody recorded are waited for": {
 		"release.go", "recorded[pod.UID] && !pod.Finished", "!pod.Finished",
@@ -114,7 +114,7 @@ var mutants = map[string]struct{ file, old, bug string }{
 		"signs.go", "node.BootID != spec.BootID\n", "false\n",
 	},
 	"a node alive after its proof goes unnoticed": {
-		"marks.go", "case s.signs.ready && s.signs.beat && !s.signs.rebooted:", "case false:",
+		"marks.go", "!s.signs.rebooted && (s.signs.ready || s.beatsOn()):", "!s.signs.rebooted && s.beatsOn():",
 	},
 	"control-plane nodes are fenced": {
 		"next.go", "if s.spec.ControlPlane {", "if false {",

@@ -182,6 +182,10 @@ func TestUnrecordedPodsStay(t *testing.T) {
 	if len(d.Effects) != 1 || d.Effects[0].Pod != (PodRef{Namespace: "ns", Name: "virt-launcher-a", UID: "pod-a"}) {
 		t.Errorf("effects %+v, want the deletion of virt-launcher-a alone", d.Effects)
 	}
+	obs = at(32).Pods(podOf("b", "Always")).VM("a", vmOf("a", "Always"), vmiAt("vmi-a", vmiFailed, "n1"))
+	if d := Next(testSpec(), d.Status, obs.Obj(), testPolicy()); d.Status.Phase != failurev1alpha1.PhaseRecovering {
+		t.Errorf("phase %s with only an unrecorded pod left, want Recovering: it is not waited for", d.Status.Phase)
+	}
 	if len(d.Status.VMs) != 1 {
 		t.Errorf("%d records, want 1: the record ends with the proof", len(d.Status.VMs))
 	}

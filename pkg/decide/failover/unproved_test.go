@@ -257,6 +257,10 @@ func TestConfirmedAndFencing(t *testing.T) {
 			stored: confirmed(), obs: at(51).Power("On").SystemUUID(otherUUID).Pods(),
 			wantPhase: failurev1alpha1.PhaseAwaitManual, wantReason: alarmIdentity, wantEvents: []string{ReasonIdentityMismatch, ReasonAwaitManual}, wantAlarm: alarmIdentity,
 		},
+		"On again when all attempts are used up": {
+			stored: confirmed().Issued(52).Attempt(3), obs: at(300).Power("On").Pods(),
+			wantPhase: failurev1alpha1.PhaseAwaitManual, wantReason: "AttemptsExhausted", wantEvents: []string{ReasonAwaitManual}, wantAlarm: alarmNoProof,
+		},
 		"neither On nor Off": {
 			stored: confirmed(), obs: at(144).Power("Unknown").Pods(),
 			wantPhase: failurev1alpha1.PhaseConfirmed, wantRequeue: seconds(5),

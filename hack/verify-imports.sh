@@ -2,14 +2,15 @@
 # Copyright The virt-scheduler Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# pkg/model and pkg/decide may link nothing but the standard library, k8s.io/api, k8s.io/apimachinery, what those two link,
-# and each other. Unlike a linter's rule on import lines this looks at everything that is linked in.
+# pkg/model, pkg/decide and the API types that decisions are about (pkg/apis/failure) may link nothing but the standard
+# library, k8s.io/api, k8s.io/apimachinery, what those two link, and each other. Unlike a linter's rule on import lines this
+# looks at everything that is linked in.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 module=$(go list -m)
 pure=()
-for dir in pkg/model pkg/decide; do
+for dir in pkg/model pkg/decide pkg/apis/failure; do
   [ -d "$dir" ] && pure+=("./$dir/...")
 done
 if [ "${#pure[@]}" -eq 0 ]; then
@@ -24,9 +25,10 @@ trap 'rm -rf "$tmp"' EXIT
 go list -deps k8s.io/api/... k8s.io/apimachinery/... | sort -u >"$tmp/allowed"
 go list -deps -f '{{.ImportPath}}{{"\t"}}{{.Standard}}{{"\t"}}{{join .Imports " "}}' "${pure[@]}" >"$tmp/linked"
 
-awk -F '\t' -v model="$module/pkg/model" -v decide="$module/pkg/decide" '
+awk -F '\t' -v model="$module/pkg/model" -v decide="$module/pkg/decide" \
+  -v failure="$module/pkg/apis/failure" '
   function within(path, root) { return path == root || index(path, root "/") == 1 }
-  function ours(path) { return within(path, model) || within(path, decide) }
+  function ours(path) { return within(path, model) || within(path, decide) || within(path, failure) }
   function direct(path) { return index(path, "k8s.io/api/") == 1 || index(path, "k8s.io/apimachinery/") == 1 || ours(path) || path in std }
   NR == FNR { allowed[$1] = 1; next }
   { if ($2 == "true") std[$1] = 1; imports[$1] = $3; order[++n] = $1 }

@@ -169,7 +169,7 @@ func percent(part, whole int64) int64 {
 	return (200*part + whole) / (2 * whole)
 }
 
-// Loads returns the load of each node, by name.
+// Loads returns the load of each node, by name and number.
 func (v View) Loads() []Load {
 	var loads []Load
 	for _, node := range v.Nodes {
@@ -186,6 +186,11 @@ func (v View) Loads() []Load {
 		}
 		loads = append(loads, load)
 	}
-	slices.SortFunc(loads, func(a, b Load) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(loads, func(a, b Load) int { return byNumber(a.Name, b.Name) })
 	return loads
+}
+
+// byNumber orders node-2 before node-10.
+func byNumber(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }

@@ -69,7 +69,7 @@ func (s Style) VMTable(w io.Writer, v View) error {
 		sights = append(sights, sight)
 	}
 	slices.SortFunc(sights, func(a, b Sight) int {
-		return cmp.Or(cmp.Compare(dash(a.Node), dash(b.Node)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(byNumber(a.Node, b.Node), cmp.Compare(a.Name, b.Name))
 	})
 	rows := make([]string, 0, len(sights))
 	for _, v := range sights {

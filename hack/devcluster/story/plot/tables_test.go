@@ -29,7 +29,9 @@ func testView() View {
 	return View{
 		VMs: map[string]Sight{"a": running, "b": second, "c": off},
 		Nodes: map[string]NodeSight{
-			"n1": {Name: "n1", Zone: "z1", CPUs: 8, MemoryMiB: 16384}, "n2": {Name: "n2", CPUs: 8, MemoryMiB: 16384},
+			"n1":  {Name: "n1", Zone: "z1", CPUs: 8, MemoryMiB: 16384},
+			"n2":  {Name: "n2", CPUs: 8, MemoryMiB: 16384},
+			"n10": {Name: "n10", CPUs: 8, MemoryMiB: 16384},
 		},
 	}
 }
@@ -66,6 +68,7 @@ func TestTables(t *testing.T) {
 				"NODE  ZONE  VMS  GUEST VCPUS  CPU  GUEST MEMORY       MEM  CPU BY POD REQUESTS",
 				"n1    z1    2    6 of 8       75%  9.5 GiB of 16 GiB  59%  8%",
 				"n2    -     0    0 of 8       0%   0 GiB of 16 GiB    0%   0%",
+				"n10   -     0    0 of 8       0%   0 GiB of 16 GiB    0%   0%",
 			},
 		},
 		"outcomes": {
@@ -156,7 +159,7 @@ func TestReportIsWhatItSays(t *testing.T) {
 	if len(got.VMs) != 3 || got.VMs[0].Name != "a" || got.VMs[0].Node != "n1" || got.VMs[0].Phase != "Running" {
 		t.Errorf("vms = %+v, want a on n1 first of 3", got.VMs)
 	}
-	if len(got.Nodes) != 2 || got.Nodes[0].GuestCPUs != 6 || got.Nodes[0].VMs != 2 {
-		t.Errorf("nodes = %+v, want n1 with 2 VMs and 6 vCPUs first of 2", got.Nodes)
+	if len(got.Nodes) != 3 || got.Nodes[0].GuestCPUs != 6 || got.Nodes[0].VMs != 2 {
+		t.Errorf("nodes = %+v, want n1 with 2 VMs and 6 vCPUs first of 3", got.Nodes)
 	}
 }

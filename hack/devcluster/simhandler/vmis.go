@@ -29,6 +29,7 @@ func (c *Controller) reconcileVMI(ctx context.Context, name types.NamespacedName
 	if client.IgnoreNotFound(err) != nil {
 		return 0, err
 	}
+	gone := apierrors.IsNotFound(err)
 	for _, g := range c.World.Live(func(g guests.Guest) bool {
 		return g.Namespace == name.Namespace && g.VMI == name.Name && g.VMIUID != vmi.UID
 	}) {
@@ -38,7 +39,7 @@ func (c *Controller) reconcileVMI(ctx context.Context, name types.NamespacedName
 		}
 	}
 	c.World.EndMovesBut(name, vmi.UID)
-	if err != nil {
+	if gone {
 		c.forgetWrite(name)
 		return 0, nil
 	}

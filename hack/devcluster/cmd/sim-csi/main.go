@@ -28,8 +28,9 @@ func main() {
 
 	ctrllog.SetLogger(klog.Background())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *kubeconfig); err != nil {
+	err := run(ctx, *kubeconfig)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim-csi:", err)
 		os.Exit(1)
 	}

@@ -56,8 +56,9 @@ func main() {
 	ctrllog.SetLogger(klog.Background())
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, f); err != nil {
+	err := run(ctx, f)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim-virt-handler:", err)
 		os.Exit(1)
 	}

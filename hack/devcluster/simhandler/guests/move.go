@@ -16,11 +16,11 @@ import (
 type Stage string
 
 const (
-	// Copying: the guest runs at the source; the target holds half a copy, which is no guest.
+	// Copying is when the guest runs at the source; the target holds half a copy, which is no guest.
 	Copying Stage = "Copying"
-	// Broken: the copy at the target is lost. The guest runs at the source, if that lives.
+	// Broken is when the copy at the target is lost. The guest runs at the source, if that lives.
 	Broken Stage = "Broken"
-	// Switched: the guest runs at the target, if that lives; at the source it does no more.
+	// Switched is when the guest runs at the target, if that lives; at the source it does no more.
 	Switched Stage = "Switched"
 )
 

@@ -50,7 +50,7 @@ func copying(state *virtv1.VirtualMachineInstanceMigrationState) bool {
 	return state != nil && state.StartTimestamp != nil && state.EndTimestamp == nil
 }
 
-// begin prepares the target and starts the copy.
+// begin starts the copy, once the target is prepared.
 func begin(v View, state *virtv1.VirtualMachineInstanceMigrationState) Step {
 	pod := targetPod(v, state)
 	move := guests.Move{
@@ -66,30 +66,35 @@ func begin(v View, state *virtv1.VirtualMachineInstanceMigrationState) Step {
 		}
 		return Step{Do: AdoptMove, Move: move}
 	}
-	target := v.Machine(state.TargetNode)
 	if state.TargetNodeAddress == "" {
-		ready := pod != nil && pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning &&
-			!EarlierBoot(pod, target)
-		if !ready || !HandlerActs(target) || v.VMI.Labels[virtv1.MigrationTargetNodeNameLabel] != state.TargetNode {
-			return Step{}
-		}
-		if !v.VolumesReady(pod) {
-			return wait(v.Timing.Detect)
-		}
-		return update(v, state.TargetNode, func(vmi *virtv1.VirtualMachineInstance) {
-			s := vmi.Status.MigrationState
-			s.TargetNodeAddress = pod.Status.HostIP
-			if s.TargetNodeAddress == "" {
-				s.TargetNodeAddress = state.TargetNode
-			}
-			s.TargetDirectMigrationNodePorts = map[string]int{fmt.Sprint(migrationPort): 0}
-		})
+		return prepare(v, state, pod)
 	}
 	atSource := v.Guest != nil && v.Guest.Node == state.SourceNode && owner(v.VMI) == state.SourceNode
 	if !atSource || !HandlerActs(v.Machine(state.SourceNode)) || state.AbortRequested {
 		return Step{}
 	}
 	return Step{Do: BeginMove, Move: move}
+}
+
+// prepare makes the target listen, which it does once its pod runs and has its volumes.
+func prepare(v View, state *virtv1.VirtualMachineInstanceMigrationState, pod *corev1.Pod) Step {
+	target := v.Machine(state.TargetNode)
+	ready := pod != nil && pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning &&
+		!EarlierBoot(pod, target)
+	if !ready || !HandlerActs(target) || v.VMI.Labels[virtv1.MigrationTargetNodeNameLabel] != state.TargetNode {
+		return Step{}
+	}
+	if !v.VolumesReady(pod) {
+		return wait(v.Timing.Detect)
+	}
+	return update(v, state.TargetNode, func(vmi *virtv1.VirtualMachineInstance) {
+		s := vmi.Status.MigrationState
+		s.TargetNodeAddress = pod.Status.HostIP
+		if s.TargetNodeAddress == "" {
+			s.TargetNodeAddress = state.TargetNode
+		}
+		s.TargetDirectMigrationNodePorts = map[string]int{fmt.Sprint(migrationPort): 0}
+	})
 }
 
 // copyOn is a copy under way: the source runs.

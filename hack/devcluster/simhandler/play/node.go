@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// ManagedLabel with the value ManagedValue on a node makes KWOK renew its lease and play its kubelet.
+	// ManagedLabel with ManagedValue on a node makes KWOK renew its lease and play its kubelet.
 	ManagedLabel = "kwok"
+	// ManagedValue is the label's value.
 	ManagedValue = "managed"
 
 	// attachAnnotation is a kubelet's word that it leaves attaching to the controller.

@@ -61,8 +61,9 @@ const (
 	StartGuest Action = "StartGuest"
 	// StopGuest ends Step.Guest because of Step.Why.
 	StopGuest Action = "StopGuest"
-	// BeginMove starts to copy the guest, AdoptMove goes on with what a simulator before this one began.
+	// BeginMove starts to copy the guest.
 	BeginMove Action = "BeginMove"
+	// AdoptMove goes on with a copy that a simulator before this one began.
 	AdoptMove Action = "AdoptMove"
 	// BreakMove loses the copy because of Step.Why.
 	BreakMove Action = "BreakMove"

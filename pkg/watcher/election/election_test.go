@@ -45,6 +45,9 @@ func TestGate(t *testing.T) {
 	if err := g.Check(); !errors.Is(err, ErrNotLeading) {
 		t.Errorf("Check() at the age of 11s = %v, want ErrNotLeading: the process may have been paused", err)
 	}
+	if _, _, ok := g.Enter(t.Context()); ok {
+		t.Error("Enter() at the age of 11s succeeded")
+	}
 	finished := make(chan struct{})
 	go func() { g.finish(); close(finished) }()
 	<-work.Done()

@@ -44,7 +44,7 @@ func NewGate(c clock.PassiveClock, maxAge time.Duration) *Gate {
 func (g *Gate) Enter(ctx context.Context) (work context.Context, leave func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.term == nil {
+	if g.stale() {
 		return nil, nil, false
 	}
 	term := g.term
@@ -63,10 +63,15 @@ func (g *Gate) Enter(ctx context.Context) (work context.Context, leave func(), o
 func (g *Gate) Check() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.term == nil || g.maxAge > 0 && g.clock.Since(g.renewed) > g.maxAge {
+	if g.stale() {
 		return ErrNotLeading
 	}
 	return nil
+}
+
+// stale says that no term is on, or that its last renewal is too old to rely on it.
+func (g *Gate) stale() bool {
+	return g.term == nil || g.maxAge > 0 && g.clock.Since(g.renewed) > g.maxAge
 }
 
 // Leading says whether a term is on, and returns a channel that is closed when that changes.

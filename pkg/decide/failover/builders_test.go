@@ -93,6 +93,10 @@ func (b *obsBuilder) Volumes(n int) *obsBuilder { b.obs.Pods.VolumeAttachments =
 func (b *obsBuilder) VM(name string, vm VMView, vmi VMIView) *obsBuilder {
 	b.VMsRead()
 	key := types.NamespacedName{Namespace: "ns", Name: name}
+	if vmi.Exists && !vmi.LaunchersRead {
+		vmi.LaunchersRead = true
+		vmi.Launchers = []LauncherView{{Name: "virt-launcher-" + name + "-2", UID: types.UID("pod-" + name + "-2"), Node: vmi.NodeName}}
+	}
 	b.obs.VMs.VMs[key], b.obs.VMs.VMIs[key] = vm, vmi
 	return b
 }

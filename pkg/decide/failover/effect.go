@@ -88,6 +88,7 @@ const (
 	ReasonVMHeld           = "VMHeldForMigration"
 	ReasonVMReleased       = "VMReleased"
 	ReasonOutOfService     = "OutOfServiceTaintSet"
+	ReasonGuestLost        = "GuestLostInMigration"
 	ReasonVMSettled        = "VMSettled"
 	ReasonAllSettled       = "AllVMsSettled"
 	ReasonReturned         = "NodeReturned"

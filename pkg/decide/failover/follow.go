@@ -26,6 +26,9 @@ func (s *pass) follow() {
 		}
 		vmi, vm := s.vmiOf(r), s.vmOf(r)
 		s.reconsider(r, vm, vmi)
+		if s.leftover(r, vmi) {
+			continue
+		}
 		if outcome, warning := s.outcome(r, vm, vmi); outcome != "" {
 			s.settle(r, vmi, outcome, warning)
 		}
@@ -61,7 +64,7 @@ func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (tex
 	case failurev1alpha1.DueRestart:
 		return s.restarted(r, vmi, same, running)
 	case failurev1alpha1.DueRunOn:
-		if same && running && guestElsewhere(vmi, s.spec.NodeName) && !inFlight(vmi.Migration) {
+		if same && running && guestElsewhere(vmi, s.spec.NodeName) && !inFlight(vmi.Migration) && vmi.LaunchersRead {
 			return "runs on at " + vmi.NodeName + ", never stopped", false
 		}
 		return "", false

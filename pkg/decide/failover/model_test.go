@@ -374,7 +374,14 @@ func (w *world) vmsView() VMsView {
 	v := VMsView{Read: true, VMs: map[types.NamespacedName]VMView{}, VMIs: map[types.NamespacedName]VMIView{}}
 	for _, vm := range w.vms {
 		key := types.NamespacedName{Namespace: "ns", Name: vm.name}
-		v.VMs[key], v.VMIs[key] = vmOf(vm.name, vm.strategy), w.vmiView(vm)
+		vmi := w.vmiView(vm)
+		vmi.LaunchersRead = true
+		for node, pod := range vm.pods {
+			if pod != nil {
+				vmi.Launchers = append(vmi.Launchers, LauncherView{Name: "launcher-" + string(pod.uid), UID: pod.uid, Node: node, Ended: pod.finished})
+			}
+		}
+		v.VMs[key], v.VMIs[key] = vmOf(vm.name, vm.strategy), vmi
 	}
 	return v
 }

@@ -128,6 +128,9 @@ type VMIView struct {
 	// Deleting is true when the VMI has a deletionTimestamp: somebody stopped it.
 	Deleting  bool
 	Migration MigrationView
+	// Launchers are all launcher pods of the VMI, on any node; read only for VMs that are due to run on (LaunchersRead).
+	LaunchersRead bool
+	Launchers     []LauncherView
 }
 
 // MigrationView is the migration in flight of a VMI, from status.migrationState and its VirtualMachineInstanceMigration.
@@ -137,4 +140,14 @@ type MigrationView struct {
 	Name                   string
 	SourceNode, TargetNode string
 	Completed, Failed      bool
+}
+
+// LauncherView is one launcher pod of a VMI.
+type LauncherView struct {
+	Name string
+	UID  types.UID
+	Node string
+	// Ended is true when the pod is Succeeded or Failed and a kubelet has reported each of its containers terminated. The phase alone
+	// is not enough: a controller may have written it for a kubelet that is silent.
+	Ended bool
 }

@@ -130,6 +130,9 @@ func (s *simWatcher) check(in failurev1alpha1.NodeFailureStatus, d Decision, obs
 	recorded := map[types.UID]bool{}
 	for i := range in.VMs {
 		recorded[in.VMs[i].PodUID] = true
+		if left := in.VMs[i].Leftover; left != nil {
+			recorded[left.UID] = true
+		}
 	}
 	releasing := slices.Contains([]failurev1alpha1.Phase{
 		failurev1alpha1.PhaseReleasing, failurev1alpha1.PhaseRecovering, failurev1alpha1.PhaseReturning,
@@ -224,6 +227,7 @@ func (s *simWatcher) apply(e Effect) {
 		for _, vm := range w.vms {
 			pod := vm.pods["n1"]
 			if pod == nil || pod.uid != e.Pod.UID {
+				s.deleteLeftover(vm, e.Pod.UID)
 				continue
 			}
 			if vm.running["n1"] {
@@ -267,4 +271,17 @@ func describe(s failurev1alpha1.NodeFailureStatus) string {
 		text += fmt.Sprintf(", fence %s issued %v, %d off, proof %v", s.Fence.ID, s.Fence.IssuedAt, len(s.Fence.OffReadings), s.Fence.Proof != nil)
 	}
 	return text
+}
+
+// deleteLeftover deletes a pod on a node that did not fail: it must have ended.
+func (s *simWatcher) deleteLeftover(vm *modelVM, uid types.UID) {
+	for node, pod := range vm.pods {
+		if pod == nil || pod.uid != uid {
+			continue
+		}
+		if !pod.finished || vm.running[node] {
+			s.t.Fatalf("pod of %s on %s is deleted while it has not ended", vm.name, node)
+		}
+		delete(vm.pods, node)
+	}
 }

@@ -37,7 +37,7 @@ func (r *Reconciler) observe(ctx context.Context, nf *failurev1alpha1.NodeFailur
 		}
 	}
 	if needs.VMs {
-		if obs.VMs, err = r.KubeVirt.VMs(ctx, recordedNames(&nf.Status)); err != nil {
+		if obs.VMs, err = r.KubeVirt.VMs(ctx, recordedNames(&nf.Status), runningOn(&nf.Status)); err != nil {
 			return obs, err
 		}
 	}
@@ -52,6 +52,17 @@ func recordedNames(status *failurev1alpha1.NodeFailureStatus) []types.Namespaced
 	names := make([]types.NamespacedName, 0, len(status.VMs))
 	for i := range status.VMs {
 		names = append(names, types.NamespacedName{Namespace: status.VMs[i].Namespace, Name: status.VMs[i].Name})
+	}
+	return names
+}
+
+// runningOn are the VMs whose guest should be alive on another node: whether it is, their launcher pods tell.
+func runningOn(status *failurev1alpha1.NodeFailureStatus) []types.NamespacedName {
+	var names []types.NamespacedName
+	for i := range status.VMs {
+		if vm := &status.VMs[i]; vm.Due == failurev1alpha1.DueRunOn && vm.State != failurev1alpha1.VMSettled {
+			names = append(names, types.NamespacedName{Namespace: vm.Namespace, Name: vm.Name})
+		}
 	}
 	return names
 }

@@ -73,8 +73,9 @@ func (r *Reader) Pods(ctx context.Context, node string, attachments bool) (failo
 	return view, nil
 }
 
-// VMs reads what the named VMs and their VMIs are now. An object that does not exist is in the view with Exists false.
-func (r *Reader) VMs(ctx context.Context, names []types.NamespacedName) (failover.VMsView, error) {
+// VMs reads what the named VMs and their VMIs are now, and for those in runOn the launcher pods as well. An object that does not
+// exist is in the view with Exists false.
+func (r *Reader) VMs(ctx context.Context, names, runOn []types.NamespacedName) (failover.VMsView, error) {
 	world, err := r.read(ctx, names)
 	if err != nil {
 		return failover.VMsView{}, err
@@ -88,7 +89,48 @@ func (r *Reader) VMs(ctx context.Context, names []types.NamespacedName) (failove
 		view.VMIs[name] = world.vmi(name)
 		view.VMs[name] = vmView(world.vms[name])
 	}
+	for _, name := range runOn {
+		vmi := view.VMIs[name]
+		if !vmi.Exists {
+			continue
+		}
+		if vmi.Launchers, err = r.launchersOf(ctx, name.Namespace, vmi.UID); err != nil {
+			return failover.VMsView{}, err
+		}
+		vmi.LaunchersRead = true
+		view.VMIs[name] = vmi
+	}
 	return view, nil
+}
+
+// launchersOf reads the launcher pods of a VMI, wherever they are.
+func (r *Reader) launchersOf(ctx context.Context, namespace string, vmi types.UID) ([]failover.LauncherView, error) {
+	var pods corev1.PodList
+	err := r.client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{
+		kubevirtv1.AppLabel: LauncherLabel, kubevirtv1.CreatedByLabel: string(vmi),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the launcher pods of VMI %s in namespace %s: %w", vmi, namespace, err)
+	}
+	views := make([]failover.LauncherView, 0, len(pods.Items))
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		views = append(views, failover.LauncherView{Name: pod.Name, UID: pod.UID, Node: pod.Spec.NodeName, Ended: ended(pod)})
+	}
+	return views, nil
+}
+
+// ended: the pod is over, and a kubelet said so of each container.
+func ended(pod *corev1.Pod) bool {
+	if !finished(pod) || len(pod.Status.ContainerStatuses) < len(pod.Spec.Containers) {
+		return false
+	}
+	for i := range pod.Status.ContainerStatuses {
+		if pod.Status.ContainerStatuses[i].State.Terminated == nil {
+			return false
+		}
+	}
+	return len(pod.Status.ContainerStatuses) > 0
 }
 
 func (r *Reader) launchers(ctx context.Context, node string, limit int64) ([]corev1.Pod, error) {

@@ -212,7 +212,7 @@ func TestVMs(t *testing.T) {
 			for i := 1; i < n; i++ {
 				names = append(names, types.NamespacedName{Namespace: "ns", Name: fmt.Sprintf("gone-%d", i)})
 			}
-			view, err := newReader(t, makeVMI("node-2", nil), makeVM()).VMs(t.Context(), names)
+			view, err := newReader(t, makeVMI("node-2", nil), makeVM()).VMs(t.Context(), names, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,6 +224,46 @@ func TestVMs(t *testing.T) {
 			want.VMs[names[0]] = failover.VMView{Exists: true, UID: "vm-a", RunStrategy: "Always"}
 			if diff := cmp.Diff(want, view); diff != "" {
 				t.Errorf("VMs() (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A pod has ended when its phase and each of its containers say so; a phase alone may be a controller's word for a silent kubelet.
+func TestVMsReadLaunchersOfThoseThatRunOn(t *testing.T) {
+	launcher := func(name string, phase corev1.PodPhase, containers ...corev1.ContainerState) *corev1.Pod {
+		pod := makePod(name, "node-2", "a", "")
+		pod.Labels[kubevirtv1.CreatedByLabel] = "vmi-a"
+		pod.Spec.Containers = []corev1.Container{{Name: "compute"}}
+		pod.Status.Phase = phase
+		for _, state := range containers {
+			pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "compute", State: state})
+		}
+		return pod
+	}
+	terminated := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	tests := map[string]struct {
+		pod  *corev1.Pod
+		want bool
+	}{
+		"running":                       {launcher("p", corev1.PodRunning, running), false},
+		"succeeded":                     {launcher("p", corev1.PodSucceeded, terminated), true},
+		"failed":                        {launcher("p", corev1.PodFailed, terminated), true},
+		"failed by a controller's word": {launcher("p", corev1.PodFailed, running), false},
+		"failed, never started":         {launcher("p", corev1.PodFailed), false},
+	}
+	name := types.NamespacedName{Namespace: "ns", Name: "a"}
+	for test, tc := range tests {
+		t.Run(test, func(t *testing.T) {
+			other := makePod("other", "node-2", "b", "")
+			view, err := newReader(t, tc.pod, other, makeVMI("node-2", nil), makeVM()).VMs(t.Context(), []types.NamespacedName{name}, []types.NamespacedName{name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []failover.LauncherView{{Name: "p", UID: "uid-p", Node: "node-2", Ended: tc.want}}
+			if diff := cmp.Diff(want, view.VMIs[name].Launchers); diff != "" || !view.VMIs[name].LaunchersRead {
+				t.Errorf("launchers (-want +got), read %v:\n%s", view.VMIs[name].LaunchersRead, diff)
 			}
 		})
 	}

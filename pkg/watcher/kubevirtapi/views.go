@@ -18,7 +18,7 @@ func (w *world) pod(pod *corev1.Pod, node string) failover.PodView {
 		Namespace: pod.Namespace,
 		Name:      pod.Name,
 		UID:       pod.UID,
-		Finished:  pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
+		Finished:  finished(pod),
 	}
 	name, ok := vmiOf(pod)
 	if !ok {
@@ -136,4 +136,8 @@ func vmView(vm *kubevirtv1.VirtualMachine) failover.VMView {
 		view.RunStrategy = string(strategy)
 	}
 	return view
+}
+
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

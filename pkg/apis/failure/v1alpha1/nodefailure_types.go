@@ -289,9 +289,21 @@ type VMRecord struct {
 	// +kubebuilder:validation:MaxLength=256
 	Outcome string `json:"outcome,omitempty"`
 	// NewVMIUID and NewNode are where the VM runs now, for DueRestart and DueRunOn.
-	NewVMIUID  types.UID         `json:"newVMIUID,omitempty"`
-	NewNode    string            `json:"newNode,omitempty"`
+	NewVMIUID types.UID `json:"newVMIUID,omitempty"`
+	NewNode   string    `json:"newNode,omitempty"`
+	// Leftover is what a migration to the failed node left on its source: a launcher pod that has ended, by its kubelet's word, while
+	// KubeVirt still takes the VM for running in it. The guest had arrived on the failed node and died there untold.
+	Leftover   *LeftoverPod      `json:"leftover,omitempty"`
 	HeldSince  *metav1.MicroTime `json:"heldSince,omitempty"`
 	ReleasedAt *metav1.MicroTime `json:"releasedAt,omitempty"`
 	SettledAt  *metav1.MicroTime `json:"settledAt,omitempty"`
+}
+
+// LeftoverPod names a launcher pod on a node that did not fail, whose containers have all ended.
+type LeftoverPod struct {
+	Name string    `json:"name"`
+	UID  types.UID `json:"uid"`
+	Node string    `json:"node"`
+	// SeenAt is when it was first seen to have ended with no other launcher pod of the VM left.
+	SeenAt metav1.MicroTime `json:"seenAt"`
 }

@@ -170,7 +170,7 @@ func (r *Reconciler) pass(ctx context.Context, nf *failurev1alpha1.NodeFailure) 
 	}
 	err = r.apply(ctx, nf, decision.Effects, policy)
 	r.publish(nf, decision.Events)
-	if before.Phase != nf.Status.Phase && failover.Contradicted(nf.Status) {
+	if !failover.Contradicted(*before) && failover.Contradicted(nf.Status) {
 		r.Health.Distrust(ctx, nf.Spec.NodeName, "the BMC said Off while the node was alive, in NodeFailure "+nf.Name)
 	}
 	switch {

@@ -41,7 +41,8 @@ type field struct {
 	taken map[string]bool // nodes that belong to a test
 }
 
-func newField(ctx context.Context, c *cluster.Cluster) (*field, error) {
+// newClients is a field whose cluster needs no preparation.
+func newClients(c *cluster.Cluster) (*field, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientscheme.AddToScheme, kubevirtv1.AddToScheme, failurev1alpha1.AddToScheme,
@@ -58,7 +59,14 @@ func newField(ctx context.Context, c *cluster.Cluster) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{Cluster: c, client: cl, kube: kube, taken: map[string]bool{}}
+	return &field{Cluster: c, client: cl, kube: kube, taken: map[string]bool{}}, nil
+}
+
+func newField(ctx context.Context, c *cluster.Cluster) (*field, error) {
+	f, err := newClients(c)
+	if err != nil {
+		return nil, err
+	}
 	return f, f.allowManyMigrations(ctx)
 }
 

@@ -27,6 +27,7 @@ const (
 // TestDeathDuringMigration: one side of a live migration dies before, at and after the switch-over. In the end exactly one
 // guest runs, where the API says; that there never were two is checked for every test.
 func TestDeathDuringMigration(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		hold       string
 		sourceDies bool

@@ -86,6 +86,7 @@ func (s *stage) nothingReleased(dead, vm string, vmi *kubevirtv1.VirtualMachineI
 // TestWrongMachine: the BMC that is wired to a node answers for another machine. Whatever it says is no proof, it is never told
 // to switch anything off, and there is an alarm before anything fails and in the incident.
 func TestWrongMachine(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		nodes int
 		wire  func(s *stage)

@@ -51,16 +51,19 @@ func serveHealth(ctx context.Context, address string, s *status) error {
 		return fmt.Errorf("healthBindAddress %q: %w: choose another address, or end what uses it", address, err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { ok(w) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.check(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		ok(w)
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with Close, and never else while the process runs
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return nil
 }
+
+// ok answers; a client that has gone away needs no answer.
+func ok(w http.ResponseWriter) { _, _ = fmt.Fprintln(w, "ok") }

@@ -41,7 +41,7 @@ fencing:
 		t.Fatal(err)
 	}
 	var got []string
-	for _, document := range bytes.Split(data, []byte("\n---\n")) {
+	for document := range bytes.SplitSeq(data, []byte("\n---\n")) {
 		// A ClusterRole decodes into a Role without a namespace.
 		var role rbacv1.Role
 		if err := yaml.Unmarshal(document, &role); err != nil {

@@ -41,7 +41,7 @@ func (s *Secrets) Credentials(ctx context.Context, name string) (username, passw
 	}
 	for _, key := range []string{corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey} {
 		if len(secret.Data[key]) == 0 {
-			return "", "", fmt.Errorf("Secret %s/%s has no key %s", s.namespace, name, key)
+			return "", "", fmt.Errorf("the Secret %s/%s has no key %s", s.namespace, name, key)
 		}
 	}
 	return string(secret.Data[corev1.BasicAuthUsernameKey]), string(secret.Data[corev1.BasicAuthPasswordKey]), nil

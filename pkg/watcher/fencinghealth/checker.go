@@ -103,11 +103,7 @@ func (c *Checker) Start(ctx context.Context) error {
 	for {
 		if leading, _ := c.Gate.Leading(); leading && c.Tracker.Answering() {
 			for _, node := range c.due() {
-				wg.Add(1)
-				go func() {
-					defer wg.Done()
-					c.one(ctx, node)
-				}()
+				wg.Go(func() { c.one(ctx, node) })
 			}
 		}
 		select {

@@ -109,37 +109,38 @@ func (c *Checker) judge(node string, began time.Time, reading fencing.Reading, e
 		}
 		return v, nil, false
 	}
-	return c.power(node, h, began, reading, disabled)
+	v, soon = c.power(node, h, began, reading, disabled)
+	return v, nil, soon
 }
 
 // power judges a reading of the right machine.
-func (c *Checker) power(node string, h *host, began time.Time, reading fencing.Reading, disabled verdict) (verdict, []string, bool) {
+func (c *Checker) power(node string, h *host, began time.Time, reading fencing.Reading, disabled verdict) (v verdict, soon bool) {
 	switch reading.Power {
 	case fencing.PowerOn:
 		h.failures, h.off, h.distrusted = 0, time.Time{}, verdict{}
 		return verdict{ready: true, reason: ReasonReady, message: fmt.Sprintf("system %s at %s is readable, On, and the node's",
-			reading.SystemID, reading.Endpoint)}, nil, false
+			reading.SystemID, reading.Endpoint)}, false
 	case fencing.PowerOff:
 		h.failures = 0
 		if h.off.IsZero() {
 			h.off = c.Clock.Now()
-			return disabled, nil, true
+			return disabled, true
 		}
 		lease := c.Tracker.Lease(node)
 		ready := observe.View(c.Nodes.Get(node), lease, "").Ready == string(corev1.ConditionTrue)
 		if ready && lease.LastChange.After(h.off.Add(beatAfter)) && began.After(lease.LastChange) {
 			return c.distrust(h, ReasonOffWhileReady, fmt.Sprintf("system %s at %s says Off while the node is Ready and renews its Lease",
-				reading.SystemID, reading.Endpoint)), nil, false
+				reading.SystemID, reading.Endpoint)), false
 		}
 		// Either the node is dying, which is an incident's business, or its next beat contradicts the BMC.
-		return disabled, nil, true
+		return disabled, true
 	case fencing.PowerTransitional, fencing.PowerUnknown:
 	}
 	h.off = time.Time{}
 	if h.failures++; h.failures < patience || disabled.reason != "" {
-		return disabled, nil, true
+		return disabled, true
 	}
-	return verdict{reason: ReasonPowerUnknown, message: fmt.Sprintf("system %s at %s says neither On nor Off", reading.SystemID, reading.Endpoint)}, nil, false
+	return verdict{reason: ReasonPowerUnknown, message: fmt.Sprintf("system %s at %s says neither On nor Off", reading.SystemID, reading.Endpoint)}, false
 }
 
 // identity returns the zero verdict when the machine is the node's.

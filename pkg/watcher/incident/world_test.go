@@ -50,14 +50,13 @@ var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // world is a cluster of one node with one VM, its BMC, and a reconciler over it.
 type world struct {
-	t       *testing.T
-	clock   *testclock.FakeClock
-	client  client.Client
-	r       *Reconciler
-	driver  *fakeDriver
-	health  *fakeHealth
-	stop    context.CancelFunc
-	elector *election.Elector
+	t      *testing.T
+	clock  *testclock.FakeClock
+	client client.Client
+	r      *Reconciler
+	driver *fakeDriver
+	health *fakeHealth
+	stop   context.CancelFunc
 
 	mu     sync.Mutex
 	writes []string

@@ -36,7 +36,7 @@ func TestBadConfiguration(t *testing.T) {
 	const watcher = "apiVersion: virt-scheduler.io/v1alpha1\nkind: FailureWatcherConfiguration\n"
 	scheduler := func(args string) string {
 		return "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nclientConnection:\n  kubeconfig: " +
-			suite.Kubeconfig() + "\nprofiles:\n- schedulerName: virt-scheduler\n  pluginConfig:\n  - name: VMUtilization\n    args:\n" + args
+			suite.Kubeconfig() + "\nprofiles:\n- schedulerName: virt-scheduler\n  plugins:\n    multiPoint:\n      enabled:\n      - name: VMUtilization\n  pluginConfig:\n  - name: VMUtilization\n    args:\n" + args
 	}
 	const unreadable = ""
 	tests := map[string]struct {

@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -97,11 +98,10 @@ func useEtcd(t *testing.T) {
 // apply creates the objects of a manifest of the repository.
 func (c *controlPlane) apply(t *testing.T, manifest string) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(root, manifest))
+	content, err := os.ReadFile(filepath.Join(root, manifest))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	resources := map[string]schema.GroupVersionResource{
 		"Namespace":          {Version: "v1", Resource: "namespaces"},
 		"ServiceAccount":     {Version: "v1", Resource: "serviceaccounts"},
@@ -110,7 +110,7 @@ func (c *controlPlane) apply(t *testing.T, manifest string) {
 		"Role":               {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},
 		"RoleBinding":        {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"},
 	}
-	decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096)
 	for {
 		object := &unstructured.Unstructured{}
 		if err := decoder.Decode(object); errors.Is(err, io.EOF) {

@@ -94,6 +94,7 @@ func TestPlacement(t *testing.T) {
 
 // checkPermissions asks the API server what the scheduler's account may do.
 func checkPermissions(t *testing.T, c *controlPlane) {
+	t.Helper()
 	const ours = "virt-scheduler-system"
 	tests := map[string]struct {
 		attributes authorizationv1.ResourceAttributes

@@ -32,5 +32,5 @@ func Score(value, best int64) int64 {
 	}
 	hi, lo := bits.Mul64(difference, uint64(MaxScore))
 	loss, _ := bits.Div64(hi, lo, divisor)
-	return MaxScore - int64(loss) //nolint:gosec // at most MaxScore
+	return MaxScore - int64(loss)
 }

@@ -94,7 +94,7 @@ func ratio(need, capacity int64) int64 {
 		return maxUtilization
 	}
 	quotient, _ := bits.Div64(hi, lo, uint64(capacity))
-	return int64(min(quotient, uint64(maxUtilization))) //nolint:gosec // bounded by the constant
+	return int64(min(quotient, uint64(maxUtilization)))
 }
 
 // satMul multiplies numbers that are not negative (negative ones count as 0) and saturates.

@@ -28,6 +28,7 @@ func BenchmarkCycle(b *testing.B) {
 }
 
 func benchmarkCycle(b *testing.B, nodes, vmsPerNode int, migration bool) {
+	b.Helper()
 	ctx := testContext(b)
 	c := cluster{}
 	for n := range nodes {

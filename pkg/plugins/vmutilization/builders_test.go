@@ -121,9 +121,9 @@ type cluster struct {
 }
 
 // profile makes a real framework whose only scoring plugin is ours, and waits until it knows the VMs.
-func (c cluster) profile(ctx context.Context, t testing.TB, pluginArgs runtime.Object) (framework.Framework, []fwk.NodeInfo, error) {
-	t.Helper()
-	api := simapi.New(t)
+func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.Object) (framework.Framework, []fwk.NodeInfo, error) {
+	tb.Helper()
+	api := simapi.New(tb)
 	if !c.noVMIs {
 		api.Install()
 	}
@@ -169,12 +169,12 @@ func (c cluster) profile(ctx context.Context, t testing.TB, pluginArgs runtime.O
 	factory.WaitForCacheSync(ctx.Done())
 	source, err := pool.For(ctx, f) // the one that the plugin has
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	c.awaitKnown(ctx, t, source)
+	c.awaitKnown(ctx, tb, source)
 	hosts, err := snapshot.NodeInfos().List()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return f, hosts, nil
 }
@@ -190,8 +190,8 @@ func (c cluster) launchers() map[string]int {
 	return count
 }
 
-func (c cluster) awaitKnown(ctx context.Context, t testing.TB, source *vmis.Source) {
-	t.Helper()
+func (c cluster) awaitKnown(ctx context.Context, tb testing.TB, source *vmis.Source) {
+	tb.Helper()
 	pairs := 0
 	for _, n := range c.launchers() {
 		if n > 1 {
@@ -202,14 +202,14 @@ func (c cluster) awaitKnown(ctx context.Context, t testing.TB, source *vmis.Sour
 		return (c.noVMIs || source.Synced()) && len(source.Pairs()) == pairs, nil
 	})
 	if err != nil {
-		t.Fatalf("the VMs of the cluster did not become known: %v", err)
+		tb.Fatalf("the VMs of the cluster did not become known: %v", err)
 	}
 }
 
-func testContext(t testing.TB) context.Context {
-	t.Helper()
-	_, ctx := ktesting.NewTestContext(t)
+func testContext(tb testing.TB) context.Context {
+	tb.Helper()
+	_, ctx := ktesting.NewTestContext(tb)
 	ctx, cancel := context.WithCancel(ctx)
-	t.Cleanup(cancel)
+	tb.Cleanup(cancel)
 	return ctx
 }

@@ -45,14 +45,14 @@ type Server struct {
 }
 
 // New starts a server on which KubeVirt is not installed. It ends with the test.
-func New(t testing.TB) *Server {
-	t.Helper()
+func New(tb testing.TB) *Server {
+	tb.Helper()
 	s := &Server{vmis: map[string]*kubevirtv1.VirtualMachineInstance{}, changed: make(chan struct{}), done: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+groupPath, s.discover)
 	mux.HandleFunc("GET "+vmiPath, s.listOrWatch)
 	s.server = httptest.NewServer(mux)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		close(s.done) // Close waits for requests, and a client that still runs would watch anew
 		s.server.Close()
 	})

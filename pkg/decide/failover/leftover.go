@@ -33,8 +33,12 @@ func (s *pass) leftover(r *failurev1alpha1.VMRecord, vmi VMIView) bool {
 		s.after(left)
 		return true
 	}
-	s.vmEvent(r, true, ReasonGuestLost, "its guest had moved to failed node %s and died there; launcher pod %s on %s, which has ended, is deleted "+
-		"so that KubeVirt sees it", s.spec.NodeName, pod.Name, pod.Node)
+	if r.Leftover.ReleasedAt == nil {
+		at := s.now
+		r.Leftover.ReleasedAt = &at
+		s.vmEvent(r, true, ReasonGuestLost, "its guest had moved to failed node %s and died there; launcher pod %s on %s, which has ended, is "+
+			"deleted so that KubeVirt sees it", s.spec.NodeName, pod.Name, pod.Node)
+	}
 	s.effect(Effect{Kind: EffectDeletePod, Pod: PodRef{Namespace: r.Namespace, Name: pod.Name, UID: pod.UID}})
 	s.after(settleInterval)
 	return true

@@ -49,7 +49,9 @@ func TestCredentials(t *testing.T) {
 			}
 			if tc.fail != nil {
 				builder = builder.WithInterceptorFuncs(interceptor.Funcs{
-					Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error { return tc.fail },
+					Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+						return tc.fail
+					},
 				})
 			}
 			username, password, err := NewSecrets(builder.Build(), "ns").Credentials(t.Context(), "bmc")

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +20,7 @@ import (
 
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/failover"
+	"github.com/virt-scheduler/virt-scheduler/pkg/watcher/kubevirtapi"
 	"github.com/virt-scheduler/virt-scheduler/pkg/watcher/metrics"
 )
 
@@ -108,16 +110,14 @@ func (r *Reconciler) mayRelease(ctx context.Context, nf *failurev1alpha1.NodeFai
 	return r.Gate.Check()
 }
 
+// recorded: the pod was on the failed node, or is what a migration to it left behind and was recorded as released.
 func recorded(status *failurev1alpha1.NodeFailureStatus, pod types.UID) bool {
-	for i := range status.VMs {
-		if status.VMs[i].PodUID == pod {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(status.VMs, func(vm failurev1alpha1.VMRecord) bool {
+		return vm.PodUID == pod || vm.Leftover != nil && vm.Leftover.UID == pod && vm.Leftover.ReleasedAt != nil
+	})
 }
 
-// deletePod takes a launcher pod away without its kubelet. A pod that is gone, or another one of that name, is done already.
+// deletePod takes a launcher pod away without its kubelet. One on a node that did not fail must have ended by that kubelet's word. A pod that is gone, or another one of that name, is done already.
 func (r *Reconciler) deletePod(ctx context.Context, nf *failurev1alpha1.NodeFailure, ref failover.PodRef) error {
 	if err := r.mayRelease(ctx, nf, ref.UID); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (r *Reconciler) deletePod(ctx context.Context, nf *failurev1alpha1.NodeFail
 		return nil
 	case err != nil:
 		return fmt.Errorf("reading pod %s/%s: %w", ref.Namespace, ref.Name, err)
-	case pod.Spec.NodeName != nf.Spec.NodeName:
+	case pod.Spec.NodeName != nf.Spec.NodeName && !kubevirtapi.Ended(pod):
 		return fmt.Errorf("%w: pod %s/%s is on node %q", errRefused, ref.Namespace, ref.Name, pod.Spec.NodeName)
 	}
 	err = r.Live.Delete(ctx, pod, client.GracePeriodSeconds(0), client.Preconditions{UID: ptr.To(ref.UID)})

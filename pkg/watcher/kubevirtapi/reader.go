@@ -115,13 +115,13 @@ func (r *Reader) launchersOf(ctx context.Context, namespace string, vmi types.UI
 	views := make([]failover.LauncherView, 0, len(pods.Items))
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		views = append(views, failover.LauncherView{Name: pod.Name, UID: pod.UID, Node: pod.Spec.NodeName, Ended: ended(pod)})
+		views = append(views, failover.LauncherView{Name: pod.Name, UID: pod.UID, Node: pod.Spec.NodeName, Ended: Ended(pod)})
 	}
 	return views, nil
 }
 
-// ended: the pod is over, and a kubelet said so of each container.
-func ended(pod *corev1.Pod) bool {
+// Ended: the pod is over, and a kubelet said so of each container. A phase alone may be a controller's word for a silent kubelet.
+func Ended(pod *corev1.Pod) bool {
 	if !finished(pod) || len(pod.Status.ContainerStatuses) < len(pod.Spec.Containers) {
 		return false
 	}

@@ -306,4 +306,6 @@ type LeftoverPod struct {
 	Node string    `json:"node"`
 	// SeenAt is when it was first seen to have ended with no other launcher pod of the VM left.
 	SeenAt metav1.MicroTime `json:"seenAt"`
+	// ReleasedAt is stored before it is deleted.
+	ReleasedAt *metav1.MicroTime `json:"releasedAt,omitempty"`
 }

@@ -122,8 +122,9 @@ func dueOf(vm VMView, vmi VMIView) failurev1alpha1.VMDue {
 	case strategyAlways:
 		return failurev1alpha1.DueRestart
 	case strategyRerunOnFailure:
-		// A VMI that was being deleted, or whose guest had shut down, is not run again.
-		if stopping || vmi.Exists && vmi.Phase == vmiSucceeded {
+		// A VMI that was being deleted, or whose guest had shut down, is not run again. One that is Failed already is deleted
+		// by KubeVirt itself, as the first half of running it again.
+		if stopping && vmi.Phase != vmiFailed || vmi.Exists && vmi.Phase == vmiSucceeded {
 			return failurev1alpha1.DueStayStopped
 		}
 		return failurev1alpha1.DueRestart

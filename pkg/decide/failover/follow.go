@@ -49,6 +49,8 @@ func (s *pass) reconsider(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) {
 	switch same := sameVMI(vmi, r); {
 	case same && guestElsewhere(vmi, s.spec.NodeName) && !final(vmi):
 		r.Due = failurev1alpha1.DueRunOn
+	case same && !changed && vm.RunStrategy == strategyRerunOnFailure && vmi.Deleting && vmi.Phase == vmiFailed:
+		// Deleted by KubeVirt to run it again, unless it was being deleted before it failed: what was due tells them apart.
 	case same:
 		r.Due = dueOf(vm, vmi)
 	case changed || !vm.Exists || vm.Deleting || r.Due == failurev1alpha1.DueRunOn:

@@ -63,6 +63,15 @@ func TestFollow(t *testing.T) {
 			wantDue: failurev1alpha1.DueStayStopped, wantWarning: true,
 			wantOutcome: "no VMI for 10m0s: it was stopped, or its restart was lost; start it by hand if it should run",
 		},
+		"RerunOnFailure: KubeVirt deletes the failed VMI to run it again": {
+			pod: podOf("a", "RerunOnFailure"), vm: vmOf("a", "RerunOnFailure"), vmi: stopping(old(vmiFailed, "n1")),
+			wantDue: failurev1alpha1.DueRestart,
+		},
+		"RerunOnFailure: was being stopped, then failed": {
+			pod: func() PodView { p := podOf("a", "RerunOnFailure"); p.VMI.Deleting = true; return p }(),
+			vm:  vmOf("a", "RerunOnFailure"), vmi: stopping(old(vmiFailed, "n1")),
+			wantDue: failurev1alpha1.DueStayStopped, wantOutcome: "stays Failed (RerunOnFailure)",
+		},
 		"RerunOnFailure: was being stopped": {
 			pod: func() PodView { p := podOf("a", "RerunOnFailure"); p.VMI.Deleting = true; return p }(),
 			vm:  vmOf("a", "RerunOnFailure"), vmi: none,

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,12 +49,7 @@ func (s *stage) awaitFailure(node, what string, within time.Duration, wanted fun
 
 func inPhase(phases ...failurev1alpha1.Phase) func(*failurev1alpha1.NodeFailure) bool {
 	return func(nf *failurev1alpha1.NodeFailure) bool {
-		for _, p := range phases {
-			if nf.Status.Phase == p {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(phases, nf.Status.Phase)
 	}
 }
 

@@ -75,6 +75,7 @@ func TestPowerLoss(t *testing.T) {
 func (s *stage) assertOutcomes(
 	t *testing.T, nf *failurev1alpha1.NodeFailure, before map[string]*kubevirtv1.VirtualMachineInstance, restart, stay []string,
 ) {
+	t.Helper()
 	for _, vm := range restart {
 		now, err := s.vmi(vm)
 		s.must(err)
@@ -108,6 +109,7 @@ func (s *stage) assertOutcomes(
 // assertReplacements reads the audit log: who bound, and what was created and deleted before the proof was stored. It
 // returns the time from the power loss to the first replacement bound.
 func (s *stage) assertReplacements(t *testing.T, nf *failurev1alpha1.NodeFailure, restart, stay []string, cut time.Time) time.Duration {
+	t.Helper()
 	stored, ok := s.proofStored(nf.Name)
 	if !ok {
 		t.Fatalf("the audit log has no proof of %s", nf.Name)
@@ -180,6 +182,7 @@ func (s *stage) attachment(claim string) *storagev1.VolumeAttachment {
 
 // assertVolumeMoved: the last write to the old VolumeAttachment, the one that let it go, came before the new one was made.
 func (s *stage) assertVolumeMoved(t *testing.T, old *storagev1.VolumeAttachment, node string) {
+	t.Helper()
 	now := s.attachment("always-disk")
 	if now.Name == old.Name || now.Spec.NodeName != node {
 		t.Fatalf("the volume is attached to %s by %s, want to %s by another than %s", now.Spec.NodeName, now.Name, node, old.Name)
@@ -199,6 +202,7 @@ func (s *stage) assertVolumeMoved(t *testing.T, old *storagev1.VolumeAttachment,
 }
 
 func (s *stage) assertRecord(t *testing.T, nf *failurev1alpha1.NodeFailure, dead string, cut time.Time, vms int) {
+	t.Helper()
 	f := nf.Status.Fence
 	if f == nil || f.Proof == nil || f.Proof.Kind != failurev1alpha1.ProofAlreadyOff || len(f.OffReadings) != 2 {
 		t.Fatalf("fence %+v, want the proof AlreadyOff from two readings", f)
@@ -233,6 +237,7 @@ func (s *stage) assertRecord(t *testing.T, nf *failurev1alpha1.NodeFailure, dead
 }
 
 func (s *stage) assertReturn(t *testing.T, dead string) {
+	t.Helper()
 	_, err := s.Sim().SetPower(s.ctx, dead, simhost.PowerOn)
 	s.must(err)
 	nf := s.awaitFailure(dead, "to be closed", 2*time.Minute, inPhase(failurev1alpha1.PhaseClosed))

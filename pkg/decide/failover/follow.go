@@ -46,16 +46,24 @@ func (s *pass) reconsider(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) {
 		s.vmEvent(r, false, ReasonVMDueChanged, "runStrategy changed from %s to %s during recovery", orNone(r.RunStrategy), vm.RunStrategy)
 		r.RunStrategy = vm.RunStrategy
 	}
-	switch same := sameVMI(vmi, r); {
-	case same && guestElsewhere(vmi, s.spec.NodeName) && !final(vmi):
-		r.Due = failurev1alpha1.DueRunOn
-	case same && !changed && vm.RunStrategy == strategyRerunOnFailure && vmi.Deleting && vmi.Phase == vmiFailed:
-		// Deleted by KubeVirt to run it again, unless it was being deleted before it failed: what was due tells them apart.
-	case same:
-		r.Due = dueOf(vm, vmi)
+	switch {
+	case sameVMI(vmi, r):
+		s.reconsiderSame(r, vm, vmi, changed)
 	case changed || !vm.Exists || vm.Deleting || r.Due == failurev1alpha1.DueRunOn:
 		// RunOn: its guest ended while the VMI was not looked at.
 		r.Due = dueOf(vm, VMIView{})
+	}
+}
+
+// reconsiderSame is for a VM whose VMI is still the one that was recorded.
+func (s *pass) reconsiderSame(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView, changed bool) {
+	switch {
+	case guestElsewhere(vmi, s.spec.NodeName) && !final(vmi):
+		r.Due = failurev1alpha1.DueRunOn
+	case !changed && vm.RunStrategy == strategyRerunOnFailure && vmi.Deleting && vmi.Phase == vmiFailed:
+		// Deleted by KubeVirt to run it again, unless it was being deleted before it failed: what was due tells them apart.
+	default:
+		r.Due = dueOf(vm, vmi)
 	}
 }
 
@@ -66,10 +74,7 @@ func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (tex
 	case failurev1alpha1.DueRestart:
 		return s.restarted(r, vmi, same, running)
 	case failurev1alpha1.DueRunOn:
-		if same && running && guestElsewhere(vmi, s.spec.NodeName) && !inFlight(vmi.Migration) && vmi.LaunchersRead {
-			return "runs on at " + vmi.NodeName + ", never stopped", false
-		}
-		return "", false
+		return s.ranOn(vmi, same && running), false
 	case failurev1alpha1.DueStayFailed, failurev1alpha1.DueStayStopped:
 		return stayed(r, vmi, same, running)
 	case failurev1alpha1.DueGone:
@@ -83,6 +88,14 @@ func (s *pass) outcome(r *failurev1alpha1.VMRecord, vm VMView, vmi VMIView) (tex
 		}
 	}
 	return "", false
+}
+
+// ranOn: the guest lives on another node, and its launcher pods, looked at before (leftover), do not say otherwise.
+func (s *pass) ranOn(vmi VMIView, running bool) string {
+	if running && guestElsewhere(vmi, s.spec.NodeName) && !inFlight(vmi.Migration) && vmi.LaunchersRead {
+		return "runs on at " + vmi.NodeName + ", never stopped"
+	}
+	return ""
 }
 
 // stayed: a VM that is to stay off. A new VMI of it is none of our doing, and is followed until it is clear what it becomes.

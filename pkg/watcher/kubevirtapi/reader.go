@@ -120,7 +120,7 @@ func (r *Reader) launchersOf(ctx context.Context, namespace string, vmi types.UI
 	return views, nil
 }
 
-// Ended: the pod is over, and a kubelet said so of each container. A phase alone may be a controller's word for a silent kubelet.
+// Ended says whether the pod is over, by a kubelet's word for each container. A phase alone may be a controller's word for a silent kubelet.
 func Ended(pod *corev1.Pod) bool {
 	if !finished(pod) || len(pod.Status.ContainerStatuses) < len(pod.Spec.Containers) {
 		return false

@@ -103,6 +103,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		errs = append(errs, err)
 	}
 	wait = sooner(wait, after)
+	if err := r.dropOrphan(ctx, node, tainted); err != nil {
+		errs = append(errs, err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		if ctx.Err() != nil {
 			// The term ended under the work; whoever leads next goes on.

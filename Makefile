@@ -22,6 +22,9 @@ export GO_LDFLAGS := -X $(VERSION_PKG).gitVersion=$(KUBE_VERSION)+virt-scheduler
 	-X $(VERSION_PKG).gitMajor=$(word 1,$(subst ., ,$(KUBE_VERSION:v%=%))) \
 	-X $(VERSION_PKG).gitMinor=$(word 2,$(subst ., ,$(KUBE_VERSION:v%=%)))
 
+# The linter keeps what it found under the path where it found it: two checkouts that share its cache see each other's.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/$(OUT)/golangci-lint-cache
+
 ARGS ?=
 COUNT ?= 6
 BENCH ?= .

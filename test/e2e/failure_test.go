@@ -29,6 +29,9 @@ func (s *stage) failures(node string) ([]failurev1alpha1.NodeFailure, error) {
 			of = append(of, nf)
 		}
 	}
+	slices.SortFunc(of, func(a, b failurev1alpha1.NodeFailure) int {
+		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+	})
 	return of, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -39,6 +40,10 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 	if !yes {
 		klog.FromContext(ctx).V(2).Info("Not suspicious after all: the watch was behind the API server")
 		return never, nil
+	}
+	if wait := policy.LeaseStaleAfter - r.Tracker.SinceSilence(); reason == reasonNotReady && view.Ready == string(corev1.ConditionUnknown) && wait > 0 {
+		// No kubelet could report while the API server was away, and Kubernetes calls them all Unknown for it: they get the time to.
+		return wait, nil
 	}
 	for _, nf := range open {
 		if failover.Covers(nf.Spec, nf.Status, view) || returning(nf, view, reason) {

@@ -41,8 +41,7 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 		klog.FromContext(ctx).V(2).Info("Not suspicious after all: the watch was behind the API server")
 		return never, nil
 	}
-	if wait := policy.LeaseStaleAfter - r.Tracker.SinceSilence(); reason == reasonNotReady && view.Ready == string(corev1.ConditionUnknown) && wait > 0 {
-		// No kubelet could report while the API server was away, and Kubernetes calls them all Unknown for it: they get the time to.
+	if wait := r.afterSilence(view, reason, policy); wait > 0 {
 		return wait, nil
 	}
 	for _, nf := range open {
@@ -72,6 +71,15 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 		}
 	}
 	return r.open(ctx, name, view)
+}
+
+// afterSilence is for how long to wait before Kubernetes' word Unknown opens an incident. No kubelet could report while the API server
+// was away, and Kubernetes calls them all Unknown for it: they get the time to.
+func (r *Reconciler) afterSilence(view failover.NodeView, reason string, policy failover.Policy) time.Duration {
+	if reason != reasonNotReady || view.Ready != string(corev1.ConditionUnknown) {
+		return 0
+	}
+	return policy.LeaseStaleAfter - r.Tracker.SinceSilence()
 }
 
 // returning: a node that has just booted after its incident shows the new boot before it is Ready. It is another incident

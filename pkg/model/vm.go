@@ -15,8 +15,22 @@ type VM struct {
 	UID types.UID
 	// Size is what the guest sees.
 	Size Size
-	// Guessed is true when Size was derived from the launcher pod alone.
+	// Guessed is true when all that is known was derived from the launcher pod alone.
 	Guessed bool
+	// Namespace and Name are the VirtualMachineInstance's.
+	Namespace, Name string
+	// Host is where the guest runs, as far as KubeVirt has said; "" when it does not run.
+	Host string
+	// Wishes is what the guest asks of a host besides room; never nil.
+	Wishes *Wishes
+	// Move is the VM's last or present live migration.
+	Move Move
+	// Evacuating is the host that the VM is to leave, or "".
+	Evacuating string
+	// Eviction is the VM's own eviction strategy.
+	Eviction Eviction
+	// Migratable is true when KubeVirt says that the VM can be live-migrated.
+	Migratable bool
 }
 
 // OrdinaryMemory is the page size of guest memory that is not in huge pages.

@@ -65,27 +65,3 @@ func memoryInSpec(domain *kubevirtv1.DomainSpec) int64 {
 	}
 	return domain.Resources.Limits.Memory().Value()
 }
-
-// StripVMI removes from a VirtualMachineInstance all that SizeFromVMI does not read, besides its identity. It is the
-// transform of the informer: it keeps the memory of the scheduler independent of how much KubeVirt puts in a status.
-func StripVMI(vmi *kubevirtv1.VirtualMachineInstance) *kubevirtv1.VirtualMachineInstance {
-	stripped := &kubevirtv1.VirtualMachineInstance{}
-	stripped.Name, stripped.Namespace, stripped.UID = vmi.Name, vmi.Namespace, vmi.UID
-	stripped.ResourceVersion = vmi.ResourceVersion
-	if cpu := vmi.Spec.Domain.CPU; cpu != nil {
-		stripped.Spec.Domain.CPU = &kubevirtv1.CPU{
-			Sockets: cpu.Sockets, Cores: cpu.Cores, Threads: cpu.Threads, DedicatedCPUPlacement: cpu.DedicatedCPUPlacement,
-		}
-	}
-	if memory := vmi.Spec.Domain.Memory; memory != nil {
-		stripped.Spec.Domain.Memory = &kubevirtv1.Memory{Guest: memory.Guest, Hugepages: memory.Hugepages}
-	}
-	stripped.Spec.Domain.Resources = kubevirtv1.ResourceRequirements{
-		Requests: vmi.Spec.Domain.Resources.Requests, Limits: vmi.Spec.Domain.Resources.Limits,
-	}
-	stripped.Status.CurrentCPUTopology = vmi.Status.CurrentCPUTopology
-	if memory := vmi.Status.Memory; memory != nil {
-		stripped.Status.Memory = &kubevirtv1.MemoryStatus{GuestCurrent: memory.GuestCurrent}
-	}
-	return stripped
-}

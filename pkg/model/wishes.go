@@ -19,6 +19,8 @@ const (
 // Wishes is what a guest asks of its host besides room. The zero value asks for nothing. Wishes are shared by all
 // VMs that have the same, and are never changed once made.
 type Wishes struct {
+	// Architecture as Kubernetes names it: "amd64"; "" for any.
+	Architecture string
 	// CPUModel is CPUHostModel, CPUHostPassthrough, or the name of a model.
 	CPUModel string
 	// CPUVendor is the vendor that the guest must find, or "".
@@ -33,8 +35,9 @@ type Wishes struct {
 	HyperV []string
 	// Realtime, SEV, SEVES, SEVSNP, TDX, SecureExecution: what the host must be able to do.
 	Realtime, SEV, SEVES, SEVSNP, TDX, SecureExecution bool
-	// TSC is true when the guest needs a host whose time stamp counter has a frequency that it can be given.
-	TSC bool
+	// TSCFrequency, in Hz, is that which the guest's time stamp counter must have, or 0. Hosts that can give it have
+	// label scheduling.node.kubevirt.io/tsc-frequency-<Hz>.
+	TSCFrequency int64
 	// Devices are names of extended resources that are handed to the guest (GPUs, host devices), sorted.
 	Devices []string
 	// NUMAPassthrough is true when the guest's memory and CPUs must come from the host's NUMA cells one to one.

@@ -14,28 +14,57 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
-	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch"
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
 // Source knows the VMs of one scheduler's cluster. Its methods may be called at any time, also before KubeVirt is
 // installed: then nothing is known. What it says may be older than the scheduler's snapshot by the lag of a watch.
 type Source struct {
-	// sizes: types.UID -> model.Size. Read for each VM of each host that is scored, by many goroutines at once, and
-	// written when a VM comes, goes or is resized.
-	sizes  sync.Map
+	// vms: types.UID -> *model.VM. Read by many goroutines at once, and written when a VM comes, goes or changes.
+	vms    sync.Map
+	wishes wishTable
 	synced atomic.Bool
 	pairs  pairs
+
+	mu          sync.RWMutex
+	subscribers []func(types.UID)
+}
+
+// VM returns what is known of a VM; ok is false when its VirtualMachineInstance is not known. The VM is shared and never
+// changed: when the VirtualMachineInstance does, there is another.
+func (s *Source) VM(uid types.UID) (vm *model.VM, ok bool) {
+	value, ok := s.vms.Load(uid)
+	if !ok {
+		return nil, false
+	}
+	vm, ok = value.(*model.VM)
+	return vm, ok
 }
 
 // Size returns what the guest of a VM sees; ok is false when its VirtualMachineInstance is not known.
 func (s *Source) Size(uid types.UID) (size model.Size, ok bool) {
-	value, ok := s.sizes.Load(uid)
+	vm, ok := s.VM(uid)
 	if !ok {
 		return model.Size{}, false
 	}
-	size, ok = value.(model.Size)
-	return size, ok
+	return vm.Size, true
+}
+
+// Subscribe makes changed be called with each VM that comes, goes, or changes in what the model says of it, after VM
+// answers so. It is called by the goroutine that reads the watch, and must not block.
+func (s *Source) Subscribe(changed func(vm types.UID)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscribers = append(s.subscribers, changed)
+}
+
+func (s *Source) publish(uid types.UID) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, changed := range s.subscribers {
+		changed(uid)
+	}
 }
 
 // Synced is true once all VirtualMachineInstances of the cluster have been read.
@@ -64,52 +93,56 @@ func start(ctx context.Context, handle fwk.Handle) (*Source, error) {
 		logger.Info("No client configuration: VM sizes are guessed from launcher pods")
 		return s, nil
 	}
-	w, err := newWatch(handle.KubeConfig())
+	watch, err := crdwatch.New(handle.KubeConfig(), crdwatch.Resource{
+		GroupVersion: kubevirtv1.GroupVersion, Plural: "virtualmachineinstances", Kind: "VirtualMachineInstances",
+		Without:     "VM sizes are guessed from launcher pods",
+		AddToScheme: kubevirtv1.AddToScheme, Object: &kubevirtv1.VirtualMachineInstance{},
+	}, s.keep)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.informer.SetTransform(strip); err != nil {
-		return nil, err
-	}
-	registration, err := w.informer.AddEventHandler(s.sizeHandler())
-	if err != nil {
-		return nil, err
-	}
-	go w.run(ctx, registration.HasSynced, func() { s.synced.Store(true) })
+	go func() {
+		if err := watch.Run(ctx, s.handler(), func() { s.synced.Store(true) }); err != nil {
+			logger.Error(err, "Watching VirtualMachineInstances")
+		}
+	}()
 	return s, nil
 }
 
-func (s *Source) sizeHandler() cache.ResourceEventHandler {
-	set := func(obj any) {
-		if vmi, ok := obj.(*kubevirtv1.VirtualMachineInstance); ok {
-			s.sizes.Store(vmi.UID, adapt.SizeFromVMI(vmi))
-		}
-	}
+func (s *Source) handler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: set,
+		AddFunc: s.seen,
 		UpdateFunc: func(before, after any) {
 			// A VMI deleted and made anew under its name, while the watch was away, comes as an update.
-			if b, ok := before.(*kubevirtv1.VirtualMachineInstance); ok {
-				if a, ok := after.(*kubevirtv1.VirtualMachineInstance); ok && a.UID != b.UID {
-					s.sizes.Delete(b.UID)
-				}
+			b, ok := before.(*entry)
+			if a, isEntry := after.(*entry); ok && isEntry && a.UID != b.UID {
+				s.gone(b)
 			}
-			set(after)
+			s.seen(after)
 		},
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			if vmi, ok := obj.(*kubevirtv1.VirtualMachineInstance); ok {
-				s.sizes.Delete(vmi.UID)
-			}
-		},
+		DeleteFunc: s.gone,
 	}
 }
 
-func strip(obj any) (any, error) {
-	if vmi, ok := obj.(*kubevirtv1.VirtualMachineInstance); ok {
-		return adapt.StripVMI(vmi), nil
+func (s *Source) seen(obj any) {
+	e, ok := obj.(*entry)
+	if !ok {
+		return
 	}
-	return obj, nil
+	if known, ok := s.VM(e.UID); ok && *known == *e.vm {
+		e.vm = known // KubeVirt writes a VMI's status often, and seldom what matters here
+		return
+	}
+	s.vms.Store(e.UID, e.vm)
+	s.publish(e.UID)
+}
+
+func (s *Source) gone(obj any) {
+	if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = final.Obj
+	}
+	if e, ok := obj.(*entry); ok {
+		s.vms.Delete(e.UID)
+		s.publish(e.UID)
+	}
 }

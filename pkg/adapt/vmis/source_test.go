@@ -22,7 +22,7 @@ import (
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
-	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis/simapi"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch/simapi"
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
@@ -85,7 +85,7 @@ func sizeOf(s *Source, uid types.UID) model.Size {
 func (s *Source) vcpus(uid types.UID) int64 { return sizeOf(s, uid).VCPUs }
 
 func TestSourceFollowsVMIs(t *testing.T) {
-	api := simapi.New(t)
+	api := simapi.New(t, simapi.VMIs)
 	api.Install()
 	api.Set(vmi("a", "uid-a", 2))
 	source, _ := newSource(t, api.Config())
@@ -107,7 +107,7 @@ func TestSourceFollowsVMIs(t *testing.T) {
 }
 
 func TestSourceWaitsForKubeVirt(t *testing.T) {
-	api := simapi.New(t)
+	api := simapi.New(t, simapi.VMIs)
 	api.Set(vmi("a", "uid-a", 2))
 	source, _ := newSource(t, api.Config())
 	if _, ok := source.Size("uid-a"); ok || source.Synced() {
@@ -118,7 +118,7 @@ func TestSourceWaitsForKubeVirt(t *testing.T) {
 }
 
 func TestSourceWaitsForPermission(t *testing.T) {
-	api := simapi.New(t)
+	api := simapi.New(t, simapi.VMIs)
 	api.Install()
 	api.Forbid(true)
 	api.Set(vmi("a", "uid-a", 2))
@@ -139,7 +139,7 @@ func TestPoolSharesWithinAScheduler(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	api := simapi.New(t)
+	api := simapi.New(t, simapi.VMIs)
 	api.Install()
 	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
 	first, second := cache.NewEmptySnapshot(), cache.NewEmptySnapshot()

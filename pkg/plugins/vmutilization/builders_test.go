@@ -28,7 +28,7 @@ import (
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
-	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis/simapi"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch/simapi"
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 )
 
@@ -123,7 +123,7 @@ type cluster struct {
 // profile makes a real framework whose only scoring plugin is ours, and waits until it knows the VMs.
 func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.Object) (framework.Framework, []fwk.NodeInfo, error) {
 	tb.Helper()
-	api := simapi.New(tb)
+	api := simapi.New(tb, simapi.VMIs)
 	if !c.noVMIs {
 		api.Install()
 	}

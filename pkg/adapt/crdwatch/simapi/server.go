@@ -1,14 +1,14 @@
 // Copyright The virt-scheduler Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package simapi is a simulated API server for tests: it serves the one
-// resource of KubeVirt that the scheduler reads, by real HTTP, and can be
-// without it. It knows just enough of discovery, list and watch for client-go.
+// Package simapi is a simulated API server for tests: it serves one custom
+// resource that the scheduler reads, by real HTTP, and can be without it. It knows just enough of discovery, list and watch for client-go.
 // Tests of what a real API server does live in test/integration.
 package simapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -16,41 +16,56 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 )
 
-const (
-	groupPath = "/apis/kubevirt.io/v1"
-	vmiPath   = groupPath + "/virtualmachineinstances"
-)
+// Resource is what a Server serves.
+type Resource struct {
+	GroupVersion schema.GroupVersion
+	Plural, Kind string
+	Namespaced   bool
+}
+
+// VMIs is KubeVirt's resource.
+var VMIs = Resource{GroupVersion: kubevirtv1.GroupVersion, Plural: "virtualmachineinstances", Kind: "VirtualMachineInstance", Namespaced: true}
+
+// Object is one of the resource.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
 
 type event struct {
 	Type   string `json:"type"`
 	Object any    `json:"object"`
 }
 
-// Server holds VirtualMachineInstances. Its methods may be called at any time.
+// Server holds objects of one resource. Its methods may be called at any time.
 type Server struct {
-	server *httptest.Server
-	done   chan struct{} // closed when the server ends: watches end
+	resource Resource
+	server   *httptest.Server
+	done     chan struct{} // closed when the server ends: watches end
 
 	mu        sync.Mutex
 	installed bool
 	forbidden bool
-	vmis      map[string]*kubevirtv1.VirtualMachineInstance
+	objects   map[string]Object
 	log       []event       // the event at index i has resourceVersion i+1
 	changed   chan struct{} // closed and replaced when the log grows
 	lists     int
 }
 
-// New starts a server on which KubeVirt is not installed. It ends with the test.
-func New(tb testing.TB) *Server {
+// New starts a server on which the CRD is not installed. It ends with the test.
+func New(tb testing.TB, resource Resource) *Server {
 	tb.Helper()
-	s := &Server{vmis: map[string]*kubevirtv1.VirtualMachineInstance{}, changed: make(chan struct{}), done: make(chan struct{})}
+	s := &Server{resource: resource, objects: map[string]Object{}, changed: make(chan struct{}), done: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+groupPath, s.discover)
-	mux.HandleFunc("GET "+vmiPath, s.listOrWatch)
+	group := "/apis/" + resource.GroupVersion.String()
+	mux.HandleFunc("GET "+group, s.discover)
+	mux.HandleFunc("GET "+group+"/"+resource.Plural, s.listOrWatch)
 	s.server = httptest.NewServer(mux)
 	tb.Cleanup(func() {
 		close(s.done) // Close waits for requests, and a client that still runs would watch anew
@@ -62,7 +77,7 @@ func New(tb testing.TB) *Server {
 // Config returns a client configuration for the server.
 func (s *Server) Config() *rest.Config { return &rest.Config{Host: s.server.URL} }
 
-// Install makes the server serve VirtualMachineInstances from now on.
+// Install makes the server serve the resource from now on.
 func (s *Server) Install() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,40 +91,45 @@ func (s *Server) Forbid(forbidden bool) {
 	s.forbidden = forbidden
 }
 
-// Reads returns how often the VirtualMachineInstances were listed, or a watch of them begun.
+// Reads returns how often the objects were listed, or a watch of them begun.
 func (s *Server) Reads() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lists
 }
 
-// Set creates or replaces a VirtualMachineInstance, which is known by its name.
-func (s *Server) Set(vmi *kubevirtv1.VirtualMachineInstance) {
+// Set creates or replaces an object, which is known by its name.
+func (s *Server) Set(object Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kind := "ADDED"
-	if _, ok := s.vmis[vmi.Name]; ok {
+	if _, ok := s.objects[object.GetName()]; ok {
 		kind = "MODIFIED"
 	}
-	s.record(kind, vmi)
+	s.record(kind, object)
 }
 
-// Delete removes a VirtualMachineInstance.
+// Delete removes an object.
 func (s *Server) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if vmi, ok := s.vmis[name]; ok {
-		s.record("DELETED", vmi)
-		delete(s.vmis, name)
+	if object, ok := s.objects[name]; ok {
+		s.record("DELETED", object)
+		delete(s.objects, name)
 	}
 }
 
-func (s *Server) record(kind string, vmi *kubevirtv1.VirtualMachineInstance) {
-	stored := vmi.DeepCopy()
-	stored.APIVersion, stored.Kind = kubevirtv1.GroupVersion.String(), "VirtualMachineInstance"
-	stored.Namespace = metav1.NamespaceDefault
-	stored.ResourceVersion = strconv.Itoa(len(s.log) + 1)
-	s.vmis[vmi.Name] = stored
+func (s *Server) record(kind string, object Object) {
+	stored, ok := object.DeepCopyObject().(Object)
+	if !ok {
+		panic(fmt.Sprintf("the copy of a %T has no metadata", object))
+	}
+	stored.GetObjectKind().SetGroupVersionKind(s.resource.GroupVersion.WithKind(s.resource.Kind))
+	if s.resource.Namespaced {
+		stored.SetNamespace(metav1.NamespaceDefault)
+	}
+	stored.SetResourceVersion(strconv.Itoa(len(s.log) + 1))
+	s.objects[object.GetName()] = stored
 	s.log = append(s.log, event{Type: kind, Object: stored})
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -124,8 +144,8 @@ func (s *Server) discover(w http.ResponseWriter, _ *http.Request) {
 	}
 	reply(w, metav1.APIResourceList{
 		TypeMeta:     metav1.TypeMeta{APIVersion: "v1", Kind: "APIResourceList"},
-		GroupVersion: kubevirtv1.GroupVersion.String(),
-		APIResources: []metav1.APIResource{{Name: "virtualmachineinstances", Kind: "VirtualMachineInstance", Namespaced: true}},
+		GroupVersion: s.resource.GroupVersion.String(),
+		APIResources: []metav1.APIResource{{Name: s.resource.Plural, Kind: s.resource.Kind, Namespaced: s.resource.Namespaced}},
 	})
 }
 
@@ -143,19 +163,20 @@ func (s *Server) listOrWatch(w http.ResponseWriter, r *http.Request) {
 		s.watch(w, r)
 	default:
 		list, version := s.snapshot()
-		reply(w, kubevirtv1.VirtualMachineInstanceList{
-			TypeMeta: metav1.TypeMeta{APIVersion: kubevirtv1.GroupVersion.String(), Kind: "VirtualMachineInstanceList"},
-			ListMeta: metav1.ListMeta{ResourceVersion: strconv.Itoa(version)},
-			Items:    list,
+		reply(w, map[string]any{
+			"apiVersion": s.resource.GroupVersion.String(), "kind": s.resource.Kind + "List",
+			"metadata": metav1.ListMeta{ResourceVersion: strconv.Itoa(version)},
+			"items":    list,
 		})
 	}
 }
 
-func (s *Server) snapshot() (list []kubevirtv1.VirtualMachineInstance, version int) {
+func (s *Server) snapshot() (list []Object, version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, vmi := range s.vmis {
-		list = append(list, *vmi)
+	list = []Object{}
+	for _, object := range s.objects {
+		list = append(list, object)
 	}
 	return list, len(s.log)
 }
@@ -165,16 +186,17 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	version, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
 	if r.URL.Query().Get("sendInitialEvents") == "true" {
-		var list []kubevirtv1.VirtualMachineInstance
+		var list []Object
 		list, version = s.snapshot()
-		for i := range list {
-			_ = encoder.Encode(event{Type: "ADDED", Object: &list[i]})
+		for _, object := range list {
+			_ = encoder.Encode(event{Type: "ADDED", Object: object})
 		}
-		end := &kubevirtv1.VirtualMachineInstance{}
-		end.APIVersion, end.Kind = kubevirtv1.GroupVersion.String(), "VirtualMachineInstance"
-		end.ResourceVersion = strconv.Itoa(version)
-		end.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: "true"}
-		_ = encoder.Encode(event{Type: "BOOKMARK", Object: end})
+		_ = encoder.Encode(event{Type: "BOOKMARK", Object: metav1.PartialObjectMetadata{
+			TypeMeta: metav1.TypeMeta{APIVersion: s.resource.GroupVersion.String(), Kind: s.resource.Kind},
+			ObjectMeta: metav1.ObjectMeta{
+				ResourceVersion: strconv.Itoa(version), Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
+			},
+		}})
 	}
 	for {
 		s.mu.Lock()

@@ -1,0 +1,127 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package nodefailures knows, for one scheduler, which nodes have an open
+// NodeFailure: an incident that failure-watcher has not closed. It works in
+// clusters where failure-watcher is not, or not yet, installed: then no node
+// has. It decides nothing.
+package nodefailures
+
+import (
+	"context"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch"
+	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
+)
+
+// Source knows the nodes with open incidents. Its methods may be called at any time.
+type Source struct {
+	mu          sync.RWMutex
+	open        map[string]int // node -> its open incidents
+	subscribers []func(node string)
+}
+
+// Start returns a Source that follows the cluster until ctx ends. Without a client configuration it knows nothing.
+func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
+	s := &Source{open: map[string]int{}}
+	if kubeConfig == nil {
+		return s, nil
+	}
+	watch, err := crdwatch.New(kubeConfig, crdwatch.Resource{
+		GroupVersion: failurev1alpha1.GroupVersion, Plural: "nodefailures", Kind: "NodeFailures",
+		Without:     "failed hosts are known by their taint alone",
+		AddToScheme: failurev1alpha1.AddToScheme, Object: &failurev1alpha1.NodeFailure{},
+	}, keep)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		if err := watch.Run(ctx, s.handler(), func() {}); err != nil {
+			klog.FromContext(ctx).Error(err, "Watching NodeFailures")
+		}
+	}()
+	return s, nil
+}
+
+// Failed is true while a node has an open incident.
+func (s *Source) Failed(node string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.open[node] > 0
+}
+
+// Subscribe makes changed be called with each node for which Failed has just changed. It is called by the goroutine that
+// reads the watch, and must not block.
+func (s *Source) Subscribe(changed func(node string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscribers = append(s.subscribers, changed)
+}
+
+// incident is all that is kept of a NodeFailure.
+type incident struct {
+	metav1.ObjectMeta
+	node string
+	open bool
+}
+
+func keep(obj any) (any, error) {
+	failure, ok := obj.(*failurev1alpha1.NodeFailure)
+	if !ok {
+		return obj, nil
+	}
+	return &incident{
+		ObjectMeta: metav1.ObjectMeta{Name: failure.Name, UID: failure.UID, ResourceVersion: failure.ResourceVersion},
+		node:       failure.Spec.NodeName,
+		open:       failure.Status.Phase != failurev1alpha1.PhaseClosed,
+	}, nil
+}
+
+func (s *Source) handler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { s.count(nil, obj) },
+		UpdateFunc: s.count,
+		DeleteFunc: func(obj any) {
+			if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = final.Obj
+			}
+			s.count(obj, nil)
+		},
+	}
+}
+
+func (s *Source) count(before, after any) {
+	s.add(before, -1)
+	s.add(after, 1)
+	for _, obj := range []any{before, after} {
+		if i, ok := obj.(*incident); ok {
+			s.publish(i.node)
+		}
+	}
+}
+
+func (s *Source) add(obj any, n int) {
+	i, ok := obj.(*incident)
+	if !ok || !i.open {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[i.node] += n; s.open[i.node] == 0 {
+		delete(s.open, i.node)
+	}
+}
+
+func (s *Source) publish(node string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, changed := range s.subscribers {
+		changed(node)
+	}
+}

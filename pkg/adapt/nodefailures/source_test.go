@@ -1,0 +1,82 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodefailures
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2/ktesting"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch/simapi"
+	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
+)
+
+var resource = simapi.Resource{GroupVersion: failurev1alpha1.GroupVersion, Plural: "nodefailures", Kind: "NodeFailure"}
+
+func failure(name, node string, phase failurev1alpha1.Phase) *failurev1alpha1.NodeFailure {
+	f := &failurev1alpha1.NodeFailure{}
+	f.Name = name
+	f.Spec.NodeName = node
+	f.Status.Phase = phase
+	return f
+}
+
+func TestSource(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	api := simapi.New(t, resource)
+	api.Set(failure("first", "a", failurev1alpha1.PhaseFencing))
+	source, err := Start(ctx, api.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan string, 100)
+	source.Subscribe(func(node string) { changed <- node })
+	if source.Failed("a") {
+		t.Fatal("something is known before the CRD is installed")
+	}
+	eventually := func(what, node string, want bool) {
+		t.Helper()
+		err := wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, 30*time.Second, true,
+			func(context.Context) (bool, error) { return source.Failed(node) == want, nil })
+		if err != nil {
+			t.Fatalf("%s: Failed(%q) = %t, want %t", what, node, !want, want)
+		}
+	}
+	api.Install()
+	eventually("the CRD is installed", "a", true)
+	api.Set(failure("second", "a", ""))
+	api.Set(failure("of another", "b", failurev1alpha1.PhaseSuspect))
+	eventually("an incident without a phase is open", "b", true)
+	api.Set(failure("first", "a", failurev1alpha1.PhaseClosed))
+	api.Set(failure("of another", "b", failurev1alpha1.PhaseClosed))
+	eventually("closed", "b", false)
+	if !source.Failed("a") {
+		t.Error("of two incidents one is open still, but the node is not taken for failed")
+	}
+	api.Delete("second")
+	eventually("deleted while open", "a", false)
+	if len(changed) == 0 {
+		t.Error("nobody was told")
+	}
+	source.mu.RLock()
+	defer source.mu.RUnlock()
+	if len(source.open) != 0 {
+		t.Errorf("still kept: %v", source.open)
+	}
+}
+
+func TestSourceWithoutClientConfiguration(t *testing.T) {
+	source, err := Start(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source.Failed("a") {
+		t.Error("something is known without a client")
+	}
+}

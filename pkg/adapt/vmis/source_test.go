@@ -106,6 +106,50 @@ func TestSourceFollowsVMIs(t *testing.T) {
 	eventually(t, "a deleted one", func() bool { _, ok := source.Size("uid-a"); return !ok })
 }
 
+// KubeVirt writes a VMI's status all the time; who subscribes hears of what matters only.
+func TestSubscribersHearOfWhatMatters(t *testing.T) {
+	api := simapi.New(t, simapi.VMIs)
+	api.Install()
+	source, _ := newSource(t, api.Config())
+	heard := make(chan types.UID, 100)
+	source.Subscribe(func(uid types.UID) { heard <- uid })
+	next := func(what string, want types.UID) {
+		t.Helper()
+		select {
+		case got := <-heard:
+			if got != want {
+				t.Fatalf("%s: heard of %q, want %q", what, got, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s: nothing was heard", what)
+		}
+	}
+	a := vmi("a", "uid-a", 2)
+	api.Set(a)
+	next("it comes", "uid-a")
+	before, _ := source.VM("uid-a")
+	a.Status.Phase = kubevirtv1.Running
+	a.Status.GuestOSInfo.Name = "Fedora"
+	api.Set(a)
+	api.Set(vmi("b", "uid-b", 2))
+	next("only b has changed", "uid-b")
+	if after, _ := source.VM("uid-a"); after != before {
+		t.Error("a VM of which nothing that matters has changed is another one now")
+	}
+	b, _ := source.VM("uid-b")
+	if b.Wishes != before.Wishes {
+		t.Error("two VMs that ask for the same do not share their wishes")
+	}
+	a.Status.NodeName = "somewhere"
+	api.Set(a)
+	next("it runs", "uid-a")
+	if vm, _ := source.VM("uid-a"); vm.Host != "somewhere" || before.Host != "" {
+		t.Errorf("host %q, want somewhere; the VM handed out before is at %q, want it unchanged", vm.Host, before.Host)
+	}
+	api.Delete("a")
+	next("it goes", "uid-a")
+}
+
 func TestSourceWaitsForKubeVirt(t *testing.T) {
 	api := simapi.New(t, simapi.VMIs)
 	api.Set(vmi("a", "uid-a", 2))

@@ -53,6 +53,9 @@ func value[T any](p *T) T {
 }
 
 func addConversions(scheme *runtime.Scheme) error {
+	if err := addVMTaintTolerationConversions(scheme); err != nil {
+		return err
+	}
 	err := scheme.AddConversionFunc((*VMUtilizationArgs)(nil), (*config.VMUtilizationArgs)(nil),
 		func(a, b any, _ conversion.Scope) error {
 			in, out, err := typed[VMUtilizationArgs, config.VMUtilizationArgs](a, b)

@@ -46,6 +46,11 @@ func setDefault[T any](field **T, value T) {
 }
 
 func addDefaults(scheme *runtime.Scheme) error {
+	scheme.AddTypeDefaultingFunc(&VMTaintTolerationArgs{}, func(obj any) {
+		if args, ok := obj.(*VMTaintTolerationArgs); ok {
+			SetDefaultsVMTaintTolerationArgs(args)
+		}
+	})
 	scheme.AddTypeDefaultingFunc(&VMUtilizationArgs{}, func(obj any) {
 		if args, ok := obj.(*VMUtilizationArgs); ok {
 			SetDefaultsVMUtilizationArgs(args)

@@ -70,7 +70,7 @@ func TestWishesFromVMI(t *testing.T) {
 			change: func(vmi *kubevirtv1.VirtualMachineInstance) {
 				vmi.Spec.Domain.LaunchSecurity = &kubevirtv1.LaunchSecurity{SNP: &kubevirtv1.SEVSNP{}, TDX: &kubevirtv1.TDX{}}
 			},
-			want: model.Wishes{CPUModel: model.CPUHostModel, SEVSNP: true, TDX: true},
+			want: model.Wishes{CPUModel: model.CPUHostModel, SEV: true, SEVSNP: true, TDX: true},
 		},
 		"launch security means secure execution on s390x": {
 			change: func(vmi *kubevirtv1.VirtualMachineInstance) {

@@ -81,7 +81,9 @@ func launchSecurity(security *kubevirtv1.LaunchSecurity, wishes *model.Wishes) {
 		wishes.SEV = true
 		wishes.SEVES = sev.Policy != nil && sev.Policy.EncryptedState != nil && *sev.Policy.EncryptedState
 	}
-	wishes.SEVSNP = security.SNP != nil
+	if security.SNP != nil {
+		wishes.SEV, wishes.SEVSNP = true, true // virt-controller selects both
+	}
 	wishes.TDX = security.TDX != nil
 }
 

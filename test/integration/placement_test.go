@@ -102,6 +102,8 @@ func checkPermissions(t *testing.T, c *controlPlane) {
 	}{
 		"watch VMIs":           {authorizationv1.ResourceAttributes{Verb: "watch", Group: "kubevirt.io", Resource: "virtualmachineinstances"}, true},
 		"write VMIs":           {authorizationv1.ResourceAttributes{Verb: "update", Group: "kubevirt.io", Resource: "virtualmachineinstances"}, false},
+		"watch NodeFailures":   {authorizationv1.ResourceAttributes{Verb: "watch", Group: "virt-scheduler.io", Resource: "nodefailures"}, true},
+		"write NodeFailures":   {authorizationv1.ResourceAttributes{Verb: "patch", Group: "virt-scheduler.io", Resource: "nodefailures"}, false},
 		"read VMs":             {authorizationv1.ResourceAttributes{Verb: "list", Group: "kubevirt.io", Resource: "virtualmachines"}, false},
 		"bind":                 {authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "binding"}, true},
 		"write nodes":          {authorizationv1.ResourceAttributes{Verb: "patch", Resource: "nodes"}, false},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,8 +32,22 @@ type Hardware struct {
 	BMCPort int `json:"bmcPort"`
 	// InitialBootID is the boot id of the machine's first boot.
 	InitialBootID string `json:"initialBootID"`
+	// Processor is one of the Processor constants; empty means ProcessorSkylake.
+	Processor string `json:"processor,omitempty"`
 	// Spare marks a powered-off machine that is no Node.
 	Spare bool `json:"spare,omitempty"`
+}
+
+// The processors that a machine may have, as libvirt names their models: each can do what those before it can.
+const (
+	ProcessorHaswell     = "Haswell-noTSX-IBRS"
+	ProcessorSkylake     = "Skylake-Client-IBRS"
+	ProcessorCascadeLake = "Cascadelake-Server"
+)
+
+// Processors lists them, the oldest first.
+func Processors() []string {
+	return []string{ProcessorHaswell, ProcessorSkylake, ProcessorCascadeLake}
 }
 
 // File is the hosts file.
@@ -63,6 +78,9 @@ func (f File) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: name is used twice", where))
 		}
 		names[h.Name] = true
+		if h.Processor != "" && !slices.Contains(Processors(), h.Processor) {
+			errs = append(errs, fmt.Errorf("%s: processor %q is not one of %q", where, h.Processor, Processors()))
+		}
 		if h.SystemUUID == "" || h.SystemID == "" || h.InitialBootID == "" {
 			errs = append(errs, fmt.Errorf("%s: systemUUID, systemID and initialBootID must be set", where))
 		}

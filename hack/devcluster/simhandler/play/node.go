@@ -24,8 +24,6 @@ const (
 	// attachAnnotation is a kubelet's word that it leaves attaching to the controller.
 	attachAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach"
 
-	// cpuModel is the model of all simulated hosts.
-	cpuModel = "Skylake-Client-IBRS"
 	// devices is how many guests a host has devices for; the number is KubeVirt's default.
 	devices = 1000
 )
@@ -138,7 +136,7 @@ func handlerLabels(v NodeView, due bool) *corev1.Node {
 	if node.Annotations == nil {
 		node.Annotations = map[string]string{}
 	}
-	maps.Copy(node.Labels, Labels())
+	maps.Copy(node.Labels, Labels(v.Hardware.Processor))
 	if due {
 		node.Labels[virtv1.NodeSchedulable] = "true"
 		node.Annotations[virtv1.VirtHandlerHeartbeat] = v.Now.UTC().Format(time.RFC3339)
@@ -147,31 +145,4 @@ func handlerLabels(v NodeView, due bool) *corev1.Node {
 		return nil
 	}
 	return node
-}
-
-// Labels are the labels of virt-handler's node labeller; all simulated hosts have the same processor.
-func Labels() map[string]string {
-	labels := map[string]string{
-		corev1.LabelArchStable:                         "amd64",
-		corev1.LabelOSStable:                           "linux",
-		virtv1.CPUManager:                              "false",
-		virtv1.HostModelCPULabel + cpuModel:            "true",
-		virtv1.CPUModelVendorLabel + "Intel":           "true",
-		virtv1.SupportedMachineTypeLabel + "q35":       "true",
-		virtv1.SupportedMachineTypeLabel + machineType: "true",
-	}
-	for _, model := range []string{"Nehalem", "Westmere", "SandyBridge", "IvyBridge", "Haswell-noTSX", "Broadwell-noTSX", cpuModel} {
-		labels[virtv1.CPUModelLabel+model] = "true"
-		labels[virtv1.SupportedHostModelMigrationCPU+model] = "true"
-	}
-	for _, feature := range []string{"aes", "avx", "avx2", "sse4.2", "vmx", "xsave"} {
-		labels[virtv1.CPUFeatureLabel+feature] = "true"
-	}
-	for _, feature := range []string{"vmx", "xsave"} {
-		labels[virtv1.HostModelRequiredFeaturesLabel+feature] = "true"
-	}
-	for _, feature := range []string{"base", "frequencies", "ipi", "reset", "runtime", "synic", "tlbflush", "vpindex"} {
-		labels[virtv1.HypervLabel+feature] = "true"
-	}
-	return labels
 }

@@ -105,6 +105,15 @@ func (d *Demands) add(more demand) { d.list = append(d.list, more) }
 // Devices returns the extended resources that the host must have; they are no matter of labels.
 func (d *Demands) Devices() []string { return d.devices }
 
+// Labels returns the keys of the labels that are looked at.
+func (d *Demands) Labels() []string {
+	keys := make([]string, len(d.list))
+	for i := range d.list {
+		keys[i] = d.list[i].label
+	}
+	return keys
+}
+
 // Judge compares demands with a host's labels. A class of labels that the host does not publish is judged only if it
 // is in insist; then the host is refused.
 func (d *Demands) Judge(host Host, insist Classes) Verdict {

@@ -7,12 +7,17 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/fit"
 )
 
-// Class is hosts whose labels are the same.
-type Class struct {
-	Host *Host
-	// Receivers is the number of hosts of the class that could take the VM now: healthy, and the VM's owner lets it run
-	// there. A number above the limit of Count may be given as any number above it.
-	Receivers int
+// Cluster is the hosts of a cluster in classes, numbered from 0: the hosts of one class have the same labels.
+type Cluster interface {
+	// Classes is how many classes there are.
+	Classes() int
+	// Host is what all hosts of a class are.
+	Host(class int) *Host
+	// Relation returns what Relate says of two classes; it is a method so that it can be remembered.
+	Relation(from, to int) Relation
+	// Receivers returns the number of hosts of a class that could take the VM now: healthy, and its owner lets it run
+	// there. It may stop to count above the limit that Count is given.
+	Receivers(class int) int
 }
 
 // Exits is what a host of a class offers to the VM for later.
@@ -36,22 +41,24 @@ func (e Exits) Others(receiver bool, limit int) int {
 	return min(others, limit)
 }
 
-// Count returns the exits from one class of hosts, exact up to limit other hosts. It looks at each class once and stops
-// when it has found enough. relate must return what Relate says; it is a parameter so that it can be remembered.
-func (g *Guest) Count(from int, classes []Class, relate func(from, to int) Relation, insist fit.Classes, limit int) Exits {
-	source := classes[from].Host
-	if source == nil || !g.Known(source) {
+// Count returns the exits from one class of hosts, exact up to limit other hosts. It looks at each class once, and stops
+// when it has found enough. insist has the classes of labels that every host must publish.
+func (g *Guest) Count(from int, cluster Cluster, insist fit.Classes, limit int) Exits {
+	source := cluster.Host(from)
+	if !g.Known(source) {
 		return Exits{}
 	}
-	exits := Exits{Known: true, Self: g.CanMove(source, source, relate(from, from), insist)}
-	for to := range classes {
-		target := classes[to]
-		if target.Host == nil || target.Receivers == 0 || !g.CanMove(source, target.Host, relate(from, to), insist) {
-			continue
-		}
-		exits.Hosts += target.Receivers
+	exits := Exits{Known: true}
+	// Its own class first: it is the one that most often has enough.
+	if g.CanMove(source, source, cluster.Relation(from, from), insist) {
+		exits.Self, exits.Hosts = true, cluster.Receivers(from)
+	}
+	for to := range cluster.Classes() {
 		if exits.Hosts > limit {
 			break
+		}
+		if to != from && g.CanMove(source, cluster.Host(to), cluster.Relation(from, to), insist) {
+			exits.Hosts += cluster.Receivers(to)
 		}
 	}
 	return exits

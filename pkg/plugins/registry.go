@@ -17,6 +17,7 @@ import (
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
 	_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmtainttoleration"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
 )
 
@@ -25,7 +26,8 @@ import (
 func NewRegistry() frameworkruntime.Registry {
 	vms := vmis.NewPool()
 	return frameworkruntime.Registry{
-		vmutilization.Name: vmutilization.NewFactory(vms),
+		vmtainttoleration.Name: vmtainttoleration.New,
+		vmutilization.Name:     vmutilization.NewFactory(vms),
 
 		// From sigs.k8s.io/scheduler-plugins, as they are: options for clusters that want them. NodeResourceTopologyMatch
 		// and those of Trimaran do not sign pods, which turns batching off in a profile that enables them.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand"
 	"slices"
 	"sync"
@@ -66,6 +67,8 @@ type Config struct {
 	// PercentageOfNodesToScore; 0: kube-scheduler's default, which depends on the number of nodes. A profile may have its own.
 	PercentageOfNodesToScore int32
 	Options                  []scheduler.Option // whatever else
+	// Wrap, if set, replaces the framework of a profile by one around it, which for example takes times.
+	Wrap func(framework.Framework) framework.Framework
 }
 
 // Scheduler is a real scheduler, which schedules when it is told to.
@@ -113,6 +116,11 @@ func (a *API) Start(ctx context.Context, config Config) (*Scheduler, error) {
 	}
 	s := &Scheduler{Scheduler: real, api: a, outcomes: map[types.UID]Outcome{}}
 	s.listen()
+	if config.Wrap != nil {
+		for name, f := range real.Profiles {
+			real.Profiles[name] = config.Wrap(f)
+		}
+	}
 	informers.Start(ctx.Done())
 	informers.WaitForCacheSync(ctx.Done())
 	if err := real.WaitForHandlersSync(ctx); err != nil {
@@ -204,6 +212,15 @@ func (s *Scheduler) Next(ctx context.Context) (outcome Outcome, ok bool, err err
 		return Outcome{}, false, err
 	}
 	return s.decided()
+}
+
+// Outcomes returns the outcomes of all cycles since it was called last, or since Next or Schedule. It is for those who call ScheduleOne
+// themselves, for many pods in a row.
+func (s *Scheduler) Outcomes() []Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer clear(s.outcomes)
+	return slices.Collect(maps.Values(s.outcomes))
 }
 
 // decided returns the one outcome that there is.

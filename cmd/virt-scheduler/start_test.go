@@ -165,11 +165,11 @@ func TestStartRefuses(t *testing.T) {
 		},
 		"bad values, all at once": {
 			old: "strategy: Least\n          resources:\n            - name: vcpu\n              weight: 1",
-			new: "strategy: Lest\n          cpuAllocationRatio: 0\n          resources:\n            - name: vcpus\n              weight: 101",
+			new: "strategy: Lest\n          maxCPUOvercommitPercent: 0\n          resources:\n            - name: vcpus\n              weight: 101",
 			want: `initializing plugin "VMUtilization": [args.strategy: Unsupported value: "Lest": supported values: "Least", "Most", ` +
-				`args.resources[0].name: Unsupported value: "vcpus": supported values: "guestMemory", "vcpu", ` +
+				`args.resources[0].name: Unsupported value: "vcpus": supported values: "cpuRequests", "guestMemory", "memoryRequests", "vcpu", ` +
 				`args.resources[0].weight: Invalid value: 101: must be in the range [1, 100], ` +
-				`args.cpuAllocationRatio: Invalid value: 0: must be in the range [1, 1000]]`,
+				`args.maxCPUOvercommitPercent: Invalid value: 0: must be in the range [10, 10000]]`,
 		},
 		"unknown field of the scheduler": {
 			old: "leaderElect: true", new: "leaderElects: true",

@@ -28,11 +28,18 @@ const (
 	Most
 )
 
+// Weights are the relative weights of what counts in a host's utilisation, 0 to 100 each, not all 0.
+type Weights struct {
+	// VCPU and GuestMemory are what guests see.
+	VCPU, GuestMemory int64
+	// CPURequests and MemoryRequests are what pods request, as NodeResourcesFit counts it.
+	CPURequests, MemoryRequests int64
+}
+
 // Policy is how hosts are to be compared.
 type Policy struct {
 	Strategy Strategy
-	// VCPUWeight and MemoryWeight are the relative weights of the two resources, 0 to 100, not both 0.
-	VCPUWeight, MemoryWeight int64
+	Weights  Weights
 	// CPUOvercommit is the number of vCPUs per 100 host CPUs at which a host is full, at least 1.
 	CPUOvercommit int64
 	// MemoryOvercommit is the guest memory in percent of the host's at which a host is full, at least 1. It does not
@@ -40,28 +47,68 @@ type Policy struct {
 	MemoryOvercommit int64
 }
 
-// Value returns how good a host is, the VM to be placed being among its guests: greater is better. Only the order
-// and the difference of values of one policy mean something, a difference being one of utilisation, in millionths.
-// pageSize is the pool that room and guests speak of. Values lie between -maxUtilization and Full.
-func (p Policy) Value(room model.Room, guests model.Guests, pageSize int64) int64 {
-	vcpu, memory := p.vcpuUtilization(room, guests), p.memoryUtilization(room, guests, pageSize)
-	mean := p.mean(vcpu, memory)
+// Usage is a host as it would be with the VM to be placed on it.
+type Usage struct {
+	// Room for guests, and the guests, of CPU and of memory in pages of PageSize.
+	Room     model.Room
+	Guests   model.Guests
+	PageSize int64
+	// Allocatable is what all pods may request, Requested what they do request.
+	Allocatable, Requested Requests
+}
+
+// Requests is an amount of what pods request.
+type Requests struct {
+	// MilliCPU is in thousandths of a CPU.
+	MilliCPU int64
+	// Memory in bytes, without huge pages.
+	Memory int64
+}
+
+// Value returns how good a host is, the VM to be placed being counted in: greater is better. Only the order and the
+// difference of values of one policy mean something, a difference being one of utilisation, in millionths. Values lie
+// between -maxUtilization and Full.
+func (p Policy) Value(u Usage) int64 {
+	used := p.utilization(u)
 	if p.Strategy == Least {
-		return -mean
+		return -p.mean(used)
 	}
-	if over := p.mean(max(vcpu-Full, 0), max(memory-Full, 0)); over > 0 {
-		return -over
+	over := used
+	for i := range over {
+		over[i] = max(over[i]-Full, 0)
 	}
-	return mean
+	if beyond := p.mean(over); beyond > 0 {
+		return -beyond
+	}
+	return p.mean(used)
+}
+
+// utilization by resource, in the order of the fields of Weights.
+func (p Policy) utilization(u Usage) [4]int64 {
+	var used [4]int64
+	if p.Weights.VCPU > 0 {
+		used[0] = p.vcpuUtilization(u.Room, u.Guests)
+	}
+	if p.Weights.GuestMemory > 0 {
+		used[1] = p.memoryUtilization(u.Room, u.Guests, u.PageSize)
+	}
+	if p.Weights.CPURequests > 0 {
+		used[2] = ratio(u.Requested.MilliCPU, u.Allocatable.MilliCPU)
+	}
+	if p.Weights.MemoryRequests > 0 {
+		used[3] = ratio(u.Requested.Memory, u.Allocatable.Memory)
+	}
+	return used
 }
 
 // mean is the weighted mean, rounded up so that what is not nothing stays so.
-func (p Policy) mean(vcpu, memory int64) int64 {
-	total := p.VCPUWeight + p.MemoryWeight
+func (p Policy) mean(of [4]int64) int64 {
+	w := p.Weights
+	total := w.VCPU + w.GuestMemory + w.CPURequests + w.MemoryRequests
 	if total <= 0 {
 		return 0
 	}
-	return (vcpu*p.VCPUWeight + memory*p.MemoryWeight + total - 1) / total
+	return (of[0]*w.VCPU + of[1]*w.GuestMemory + of[2]*w.CPURequests + of[3]*w.MemoryRequests + total - 1) / total
 }
 
 // vcpuUtilization: a shared vCPU takes its part of an overcommitted CPU, a dedicated one takes a CPU.

@@ -16,23 +16,27 @@ import (
 const gib = 1 << 30
 
 func policy(strategy Strategy) Policy {
-	return Policy{Strategy: strategy, VCPUWeight: 1, MemoryWeight: 1, CPUOvercommit: 400, MemoryOvercommit: 100}
+	return Policy{Strategy: strategy, Weights: Weights{VCPU: 1, GuestMemory: 1}, CPUOvercommit: 400, MemoryOvercommit: 100}
 }
 
 func TestValue(t *testing.T) {
 	// 16 CPUs are full at 64 vCPUs.
 	room := model.Room{MilliCPU: 16000, Memory: 64 * gib}
 	memoryOnly := policy(Least)
-	memoryOnly.VCPUWeight = 0
+	memoryOnly.Weights.VCPU = 0
 	overcommitted := policy(Least)
 	overcommitted.MemoryOvercommit = 200
 	uneven := policy(Least)
-	uneven.VCPUWeight, uneven.MemoryWeight = 3, 1
+	uneven.Weights.VCPU = 3
+	requests, packing := policy(Least), policy(Most)
+	requests.Weights = Weights{VCPU: 1, GuestMemory: 1, CPURequests: 1, MemoryRequests: 1}
+	packing.Weights = requests.Weights
 	tests := map[string]struct {
 		policy   Policy
 		room     model.Room
 		guests   model.Guests
 		pageSize int64
+		of, asks Requests // allocatable and requested
 		want     int64
 	}{
 		"nothing placed": {policy: policy(Least), room: room, want: 0},
@@ -75,11 +79,26 @@ func TestValue(t *testing.T) {
 			policy: policy(Least), room: model.Room{MilliCPU: 1, Memory: 1},
 			guests: model.Guests{SharedVCPUs: math.MaxInt64, DedicatedVCPUs: math.MaxInt64, Memory: math.MaxInt64}, want: -maxUtilization,
 		},
+		"requests count where they have weight": {
+			policy: requests, room: room, guests: model.Guests{SharedVCPUs: 16, Memory: 32 * gib},
+			of: Requests{MilliCPU: 16000, Memory: 64 * gib}, asks: Requests{MilliCPU: 1600, Memory: 32 * gib},
+			want: -337_500, // a quarter and a half of what guests see, a tenth and a half of requests
+		},
+		"and do not where they have none": {
+			policy: policy(Least), room: room, guests: model.Guests{SharedVCPUs: 16, Memory: 32 * gib},
+			of: Requests{MilliCPU: 16000, Memory: 64 * gib}, asks: Requests{MilliCPU: 1600, Memory: 32 * gib}, want: -375_000,
+		},
+		"most, more requested than there is": {
+			policy: packing, room: room, of: Requests{MilliCPU: 16000, Memory: 64 * gib}, asks: Requests{MilliCPU: 16000, Memory: 96 * gib},
+			want: -125_000,
+		},
 		"a policy without weights": {room: room, guests: model.Guests{SharedVCPUs: 16}, want: 0},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := tc.policy.Value(tc.room, tc.guests, tc.pageSize); got != tc.want {
+			if got := tc.policy.Value(Usage{
+				Room: tc.room, Guests: tc.guests, PageSize: tc.pageSize, Allocatable: tc.of, Requested: tc.asks,
+			}); got != tc.want {
 				t.Errorf("Value() = %d, want %d", got, tc.want)
 			}
 		})
@@ -91,10 +110,34 @@ func anyPolicy(strategy Strategy) *rapid.Generator[Policy] {
 	return rapid.Custom(func(t *rapid.T) Policy {
 		return Policy{
 			Strategy:         strategy,
-			VCPUWeight:       rapid.Int64Range(1, 100).Draw(t, "vcpu weight"),
-			MemoryWeight:     rapid.Int64Range(0, 100).Draw(t, "memory weight"),
+			Weights:          anyWeights().Draw(t, "weights"),
 			CPUOvercommit:    rapid.Int64Range(10, 10000).Draw(t, "cpu overcommit"),
 			MemoryOvercommit: rapid.Int64Range(10, 10000).Draw(t, "memory overcommit"),
+		}
+	})
+}
+
+func anyWeights() *rapid.Generator[Weights] {
+	weight := rapid.Int64Range(0, 100)
+	return rapid.Custom(func(t *rapid.T) Weights {
+		return Weights{
+			VCPU: weight.Draw(t, "vcpu"), GuestMemory: weight.Draw(t, "guest memory"),
+			CPURequests: weight.Draw(t, "cpu requests"), MemoryRequests: weight.Draw(t, "memory requests"),
+		}
+	}).Filter(func(w Weights) bool { return w != Weights{} })
+}
+
+func anyRequests() *rapid.Generator[Requests] {
+	return rapid.Custom(func(t *rapid.T) Requests {
+		return Requests{MilliCPU: anyAmount().Draw(t, "milliCPU"), Memory: anyAmount().Draw(t, "memory")}
+	})
+}
+
+func anyUsage() *rapid.Generator[Usage] {
+	return rapid.Custom(func(t *rapid.T) Usage {
+		return Usage{
+			Room: anyRoom().Draw(t, "room"), Guests: anyGuests().Draw(t, "guests"), PageSize: anyPageSize().Draw(t, "page size"),
+			Allocatable: anyRequests().Draw(t, "allocatable"), Requested: anyRequests().Draw(t, "requested"),
 		}
 	})
 }
@@ -129,27 +172,31 @@ func anySize() *rapid.Generator[model.Size] {
 func TestValueIsBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(rapid.SampledFrom([]Strategy{Least, Most}).Draw(t, "strategy")).Draw(t, "policy")
-		got := p.Value(anyRoom().Draw(t, "room"), anyGuests().Draw(t, "guests"), rapid.SampledFrom([]int64{0, 1 << 21}).Draw(t, "page"))
+		got := p.Value(anyUsage().Draw(t, "usage"))
 		if got < -maxUtilization || got > Full {
 			t.Fatalf("Value() = %d, want it in [%d, %d]", got, -maxUtilization, Full)
 		}
 	})
 }
 
-// Least: another guest never makes a host better, and more room never makes it worse.
+// Least: another pod or guest never makes a host better, and more room never makes it worse.
 func TestLeastIsMonotone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(Least).Draw(t, "policy")
-		room, guests, size := anyRoom().Draw(t, "room"), anyGuests().Draw(t, "guests"), anySize().Draw(t, "another")
-		before, after := p.Value(room, guests, 0), p.Value(room, guests.Plus(size, 0), 0)
-		if after > before {
+		u := anyUsage().Draw(t, "usage")
+		more := func(of int64, what string) int64 { return rapid.Int64Range(of, math.MaxInt64).Draw(t, "more "+what) }
+		before := p.Value(u)
+		fuller := u
+		fuller.Guests = u.Guests.Plus(anySize().Draw(t, "another"), 0)
+		fuller.Requested = Requests{MilliCPU: more(u.Requested.MilliCPU, "CPU requested"), Memory: more(u.Requested.Memory, "memory requested")}
+		if after := p.Value(fuller); after > before {
 			t.Fatalf("another guest raised the value from %d to %d", before, after)
 		}
-		more := room
-		more.MilliCPU += rapid.Int64Range(0, math.MaxInt64-room.MilliCPU).Draw(t, "more CPU")
-		more.Memory += rapid.Int64Range(0, math.MaxInt64-room.Memory).Draw(t, "more memory")
-		if got := p.Value(more, guests, 0); got < before {
-			t.Fatalf("more room lowered the value from %d to %d", before, got)
+		larger := u
+		larger.Room = model.Room{MilliCPU: more(u.Room.MilliCPU, "CPU"), Memory: more(u.Room.Memory, "memory")}
+		larger.Allocatable = Requests{MilliCPU: more(u.Allocatable.MilliCPU, "allocatable CPU"), Memory: more(u.Allocatable.Memory, "allocatable memory")}
+		if after := p.Value(larger); after < before {
+			t.Fatalf("more room lowered the value from %d to %d", before, after)
 		}
 	})
 }
@@ -157,29 +204,37 @@ func TestLeastIsMonotone(t *testing.T) {
 // Most: another guest makes a host better as long as nothing is over full, and worse from there on; and any host that
 // is not over full is better than any that is.
 func TestMostIsMonotoneOnEitherSideOfFull(t *testing.T) {
-	over := func(p Policy, room model.Room, guests model.Guests) bool {
-		return (p.VCPUWeight > 0 && p.vcpuUtilization(room, guests) > Full) ||
-			(p.MemoryWeight > 0 && p.memoryUtilization(room, guests, 0) > Full)
+	over := func(p Policy, u Usage) bool {
+		for _, used := range p.utilization(u) {
+			if used > Full {
+				return true
+			}
+		}
+		return false
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(Most).Draw(t, "policy")
-		room := model.Room{
-			MilliCPU: rapid.Int64Range(0, 512_000).Draw(t, "milliCPU"), Memory: rapid.Int64Range(0, 1<<42).Draw(t, "memory"),
+		amount := func(limit int64, what string) int64 { return rapid.Int64Range(0, limit).Draw(t, what) }
+		u := Usage{
+			Room: model.Room{MilliCPU: amount(512_000, "milliCPU"), Memory: amount(1<<42, "memory")},
+			Guests: model.Guests{
+				SharedVCPUs: amount(2048, "shared"), Memory: amount(1<<43, "guest memory"),
+			},
+			Allocatable: Requests{MilliCPU: amount(512_000, "allocatable CPU"), Memory: amount(1<<42, "allocatable memory")},
+			Requested:   Requests{MilliCPU: amount(512_000, "CPU requested"), Memory: amount(1<<42, "memory requested")},
 		}
-		guests := model.Guests{
-			SharedVCPUs: rapid.Int64Range(0, 2048).Draw(t, "shared"), Memory: rapid.Int64Range(0, 1<<43).Draw(t, "guest memory"),
-		}
-		more := guests.Plus(model.Size{
-			VCPUs: rapid.Int64Range(0, 512).Draw(t, "vcpus"), Memory: rapid.Int64Range(0, 1<<42).Draw(t, "VM memory"),
-		}, 0)
-		before, after := p.Value(room, guests, 0), p.Value(room, more, 0)
+		more := u
+		more.Guests = u.Guests.Plus(model.Size{VCPUs: amount(512, "vcpus"), Memory: amount(1<<42, "VM memory")}, 0)
+		more.Requested.MilliCPU += amount(64_000, "VM's CPU request")
+		more.Requested.Memory += amount(1<<42, "VM's memory request")
+		before, after := p.Value(u), p.Value(more)
 		switch {
-		case !over(p, room, more) && after < before:
+		case !over(p, more) && after < before:
 			t.Fatalf("another guest below full lowered the value from %d to %d", before, after)
-		case over(p, room, guests) && after > before:
+		case over(p, u) && after > before:
 			t.Fatalf("another guest beyond full raised the value from %d to %d", before, after)
-		case over(p, room, guests) != (before < 0):
-			t.Fatalf("value %d, over full %t: a host that is not over full must be better than any that is", before, over(p, room, guests))
+		case over(p, u) != (before < 0):
+			t.Fatalf("value %d, over full %t: a host that is not over full must be better than any that is", before, over(p, u))
 		}
 	})
 }

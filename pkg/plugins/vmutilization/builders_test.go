@@ -27,8 +27,8 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/metrics"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
-	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch/simapi"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 )
 
@@ -101,7 +101,7 @@ func args(change ...func(*config.VMUtilizationArgs)) *config.VMUtilizationArgs {
 		Resources: []config.VMResourceWeight{
 			{Name: config.VMResourceVCPU, Weight: 1}, {Name: config.VMResourceGuestMemory, Weight: 1},
 		},
-		CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100, CPUAllocationRatio: 10,
+		CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100,
 	}
 	for _, c := range change {
 		c(a)

@@ -23,10 +23,9 @@ import (
 
 // VMUtilization scores hosts for VMs; for pods that are no VMs it does nothing.
 type VMUtilization struct {
-	handle             fwk.Handle
-	vms                *vmis.Source
-	policy             rank.Policy
-	cpuAllocationRatio int64
+	handle fwk.Handle
+	vms    *vmis.Source
+	policy rank.Policy
 }
 
 var (
@@ -56,8 +55,7 @@ func NewFactory(pool *vmis.Pool) frameworkruntime.PluginFactory {
 		}
 		return &VMUtilization{
 			handle: handle, vms: vms,
-			policy:             policyOf(args),
-			cpuAllocationRatio: int64(args.CPUAllocationRatio),
+			policy: policyOf(args),
 		}, nil
 	}
 }
@@ -83,7 +81,7 @@ func (pl *VMUtilization) vmOf(pod *corev1.Pod) (model.VM, bool) {
 	if size, known := pl.vms.Size(uid); known {
 		return model.VM{UID: uid, Size: size}, true
 	}
-	return model.VM{UID: uid, Size: adapt.SizeFromPod(pod, pl.cpuAllocationRatio), Guessed: true}, true
+	return model.VM{UID: uid, Size: adapt.SizeFromPod(pod, adapt.DefaultCPUAllocationRatio), Guessed: true}, true
 }
 
 func policyOf(args *config.VMUtilizationArgs) rank.Policy {
@@ -98,9 +96,9 @@ func policyOf(args *config.VMUtilizationArgs) rank.Policy {
 	for _, r := range args.Resources {
 		switch r.Name {
 		case config.VMResourceVCPU:
-			policy.VCPUWeight = r.Weight
+			policy.Weights.VCPU = r.Weight
 		case config.VMResourceGuestMemory:
-			policy.MemoryWeight = r.Weight
+			policy.Weights.GuestMemory = r.Weight
 		}
 	}
 	return policy

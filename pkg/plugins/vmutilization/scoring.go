@@ -49,7 +49,9 @@ func (pl *VMUtilization) Score(ctx context.Context, state fwk.CycleState, pod *c
 		return 0, status
 	}
 	room, guests := adapt.RoomAndGuests(host, s.vm.Size.PageSize, launchers{pl: pl, state: s})
-	return pl.policy.Value(room, guests.Plus(s.vm.Size, s.vm.Size.PageSize), s.vm.Size.PageSize), nil
+	return pl.policy.Value(rank.Usage{
+		Room: room, Guests: guests.Plus(s.vm.Size, s.vm.Size.PageSize), PageSize: s.vm.Size.PageSize,
+	}), nil
 }
 
 // ScoreExtensions implements fwk.ScorePlugin.
@@ -156,5 +158,5 @@ func (l launchers) SizeOf(vm types.UID, pod *corev1.Pod) model.Size {
 	if size, ok := l.pl.vms.Size(vm); ok {
 		return size
 	}
-	return adapt.SizeFromPod(pod, l.pl.cpuAllocationRatio)
+	return adapt.SizeFromPod(pod, adapt.DefaultCPUAllocationRatio)
 }

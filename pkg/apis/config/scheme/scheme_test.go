@@ -61,14 +61,16 @@ var defaults = config.VMUtilizationArgs{
 	Resources: []config.VMResourceWeight{
 		{Name: config.VMResourceVCPU, Weight: 1}, {Name: config.VMResourceGuestMemory, Weight: 1},
 	},
-	CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100, CPUAllocationRatio: 10,
+	CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100,
 }
+
+func percent(p int32) *int32 { return &p }
 
 func TestLoadVMUtilizationArgs(t *testing.T) {
 	changed := defaults
 	changed.Strategy = config.StrategyMost
 	changed.Resources = []config.VMResourceWeight{{Name: config.VMResourceGuestMemory, Weight: 1}}
-	changed.CPUAllocationRatio = 4
+	changed.MaxCPUOvercommitPercent = percent(300)
 	tests := map[string]struct {
 		args string
 		want config.VMUtilizationArgs
@@ -78,11 +80,15 @@ func TestLoadVMUtilizationArgs(t *testing.T) {
 			args: `{apiVersion: kubescheduler.config.k8s.io/v1, kind: VMUtilizationArgs}`, want: defaults,
 		},
 		"some set, the others by default": {
-			args: `{strategy: Most, cpuAllocationRatio: 4, resources: [{name: guestMemory}]}`, want: changed,
+			args: `{strategy: Most, maxCPUOvercommitPercent: 300, resources: [{name: guestMemory}]}`, want: changed,
 		},
 		"zero is not absent": {
-			args: `{cpuOvercommitPercent: 0}`,
-			want: func() config.VMUtilizationArgs { a := defaults; a.CPUOvercommitPercent = 0; return a }(),
+			args: `{cpuOvercommitPercent: 0, maxMemoryOvercommitPercent: 0}`,
+			want: func() config.VMUtilizationArgs {
+				a := defaults
+				a.CPUOvercommitPercent, a.MaxMemoryOvercommitPercent = 0, percent(0)
+				return a
+			}(),
 		},
 	}
 	for name, tc := range tests {
@@ -132,7 +138,7 @@ func TestLoadIsStrict(t *testing.T) {
 // What --write-config-to writes can be read again and means the same.
 func TestRoundTrip(t *testing.T) {
 	want := defaults.DeepCopy()
-	want.Strategy = config.StrategyMost
+	want.Strategy, want.MaxCPUOvercommitPercent, want.MaxMemoryOvercommitPercent = config.StrategyMost, percent(400), percent(150)
 	want.Resources = append(want.Resources, config.VMResourceWeight{Name: "x", Weight: 3})
 	for name, scheme := range map[string]*runtime.Scheme{"upstream's": upstreamscheme.Scheme, "one of its own": own()} {
 		t.Run(name, func(t *testing.T) {
@@ -158,18 +164,25 @@ func own() *runtime.Scheme {
 }
 
 func TestDeepCopySharesNothing(t *testing.T) {
-	original := &v1.VMUtilizationArgs{Resources: []v1.VMResourceWeight{{Name: "vcpu"}}}
-	v1.SetDefaultsVMUtilizationArgs(original)
+	fresh := func() *v1.VMUtilizationArgs {
+		args := &v1.VMUtilizationArgs{
+			Resources: []v1.VMResourceWeight{{Name: "vcpu"}}, MaxCPUOvercommitPercent: percent(1), MaxMemoryOvercommitPercent: percent(2),
+		}
+		v1.SetDefaultsVMUtilizationArgs(args)
+		return args
+	}
+	original := fresh()
 	copied := original.DeepCopy()
 	*copied.Strategy, *copied.CPUOvercommitPercent, *copied.Resources[0].Weight, copied.Resources[0].Name = "Most", 7, 7, "x"
-	fresh := &v1.VMUtilizationArgs{Resources: []v1.VMResourceWeight{{Name: "vcpu"}}}
-	v1.SetDefaultsVMUtilizationArgs(fresh)
-	if diff := cmp.Diff(fresh, original); diff != "" {
+	*copied.MemoryOvercommitPercent, *copied.MaxCPUOvercommitPercent, *copied.MaxMemoryOvercommitPercent = 7, 7, 7
+	if diff := cmp.Diff(fresh(), original); diff != "" {
 		t.Errorf("changing a copy changed the original (-want +got):\n%s", diff)
 	}
 	internal := defaults.DeepCopy()
-	internal.Resources[0].Weight = 9
-	if defaults.Resources[0].Weight != 1 {
+	internal.MaxCPUOvercommitPercent, internal.MaxMemoryOvercommitPercent = percent(1), percent(2)
+	internalCopy := internal.DeepCopy()
+	internalCopy.Resources[0].Weight, *internalCopy.MaxCPUOvercommitPercent, *internalCopy.MaxMemoryOvercommitPercent = 9, 9, 9
+	if internal.Resources[0].Weight != 1 || *internal.MaxCPUOvercommitPercent != 1 || *internal.MaxMemoryOvercommitPercent != 2 {
 		t.Error("changing a copy changed the original")
 	}
 }

@@ -16,11 +16,13 @@ func args(change func(*config.VMUtilizationArgs)) *config.VMUtilizationArgs {
 	a := &config.VMUtilizationArgs{
 		Strategy:             config.StrategyLeast,
 		Resources:            []config.VMResourceWeight{{Name: config.VMResourceVCPU, Weight: 1}, {Name: config.VMResourceGuestMemory, Weight: 100}},
-		CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100, CPUAllocationRatio: 10,
+		CPUOvercommitPercent: 400, MemoryOvercommitPercent: 100,
 	}
 	change(a)
 	return a
 }
+
+func percent(p int32) *int32 { return &p }
 
 func TestValidateVMUtilizationArgs(t *testing.T) {
 	tests := map[string]struct {
@@ -30,8 +32,18 @@ func TestValidateVMUtilizationArgs(t *testing.T) {
 		"valid":        {change: func(*config.VMUtilizationArgs) {}},
 		"one resource": {change: func(a *config.VMUtilizationArgs) { a.Resources = a.Resources[1:] }},
 		"the ends of the ranges": {change: func(a *config.VMUtilizationArgs) {
-			a.CPUOvercommitPercent, a.MemoryOvercommitPercent, a.CPUAllocationRatio = 10, 10000, 1000
+			a.CPUOvercommitPercent, a.MemoryOvercommitPercent = 10, 10000
+			a.MaxCPUOvercommitPercent, a.MaxMemoryOvercommitPercent = percent(10000), percent(10)
 		}},
+		"all resources": {change: func(a *config.VMUtilizationArgs) {
+			a.Resources = append(a.Resources, config.VMResourceWeight{Name: config.VMResourceCPURequests, Weight: 1},
+				config.VMResourceWeight{Name: config.VMResourceMemoryRequests, Weight: 1})
+		}},
+		"a cap under what counts as full": {change: func(a *config.VMUtilizationArgs) { a.MaxCPUOvercommitPercent = percent(100) }},
+		"a cap of nothing": {
+			change: func(a *config.VMUtilizationArgs) { a.MaxMemoryOvercommitPercent = percent(0) },
+			want:   []string{`args.maxMemoryOvercommitPercent: Invalid value: 0: must be in the range [10, 10000]`},
+		},
 		"no strategy": {
 			change: func(a *config.VMUtilizationArgs) { a.Strategy = "" },
 			want:   []string{`args.strategy: Unsupported value: "": supported values: "Least", "Most"`},
@@ -48,16 +60,18 @@ func TestValidateVMUtilizationArgs(t *testing.T) {
 			change: func(a *config.VMUtilizationArgs) {
 				*a = config.VMUtilizationArgs{
 					Strategy: "least", Resources: []config.VMResourceWeight{{Name: "cpu"}},
-					CPUOvercommitPercent: 9, MemoryOvercommitPercent: 10001, CPUAllocationRatio: -1,
+					CPUOvercommitPercent: 9, MemoryOvercommitPercent: 10001,
+					MaxCPUOvercommitPercent: percent(-1), MaxMemoryOvercommitPercent: percent(10001),
 				}
 			},
 			want: []string{
 				`args.strategy: Unsupported value: "least": supported values: "Least", "Most"`,
-				`args.resources[0].name: Unsupported value: "cpu": supported values: "guestMemory", "vcpu"`,
+				`args.resources[0].name: Unsupported value: "cpu": supported values: "cpuRequests", "guestMemory", "memoryRequests", "vcpu"`,
 				`args.resources[0].weight: Invalid value: 0: must be in the range [1, 100]`,
 				`args.cpuOvercommitPercent: Invalid value: 9: must be in the range [10, 10000]`,
 				`args.memoryOvercommitPercent: Invalid value: 10001: must be in the range [10, 10000]`,
-				`args.cpuAllocationRatio: Invalid value: -1: must be in the range [1, 1000]`,
+				`args.maxCPUOvercommitPercent: Invalid value: -1: must be in the range [10, 10000]`,
+				`args.maxMemoryOvercommitPercent: Invalid value: 10001: must be in the range [10, 10000]`,
 			},
 		},
 	}

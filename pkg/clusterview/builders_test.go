@@ -16,7 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/metrics"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
@@ -182,14 +184,16 @@ func testRig(tb testing.TB) *rig {
 	return newRig(ctx, maxValues)
 }
 
-func must(tb interface {
+// fataler is a testing.TB or a *rapid.T.
+type fataler interface {
 	Helper()
 	Fatal(args ...any)
-}, err error,
-) {
-	tb.Helper()
+}
+
+func must(t fataler, err error) {
+	t.Helper()
 	if err != nil {
-		tb.Fatal(err)
+		t.Fatal(err)
 	}
 }
 
@@ -199,23 +203,31 @@ func (r *rig) nodes(names ...string) {
 	}
 }
 
-func (r *rig) add(tb testing.TB, pods ...*corev1.Pod) {
-	tb.Helper()
+func (r *rig) add(t fataler, pods ...*corev1.Pod) {
+	t.Helper()
 	for _, pod := range pods {
-		must(tb, r.cache.AddPod(r.logger, pod))
+		must(t, r.cache.AddPod(r.logger, pod))
 	}
 }
 
 // refresh does what a scheduler and the first plugin of a cycle do.
-func (r *rig) refresh(tb testing.TB) {
-	tb.Helper()
-	must(tb, r.cache.UpdateSnapshot(r.logger, r.snapshot))
-	must(tb, r.view.Refresh())
+func (r *rig) refresh(t fataler) {
+	t.Helper()
+	must(t, r.cache.UpdateSnapshot(r.logger, r.snapshot))
+	must(t, r.view.Refresh())
 }
 
-func (r *rig) host(tb testing.TB, name string) *Host {
-	tb.Helper()
+func (r *rig) host(t fataler, name string) *Host {
+	t.Helper()
 	info, err := r.snapshot.Get(name)
-	must(tb, err)
+	must(t, err)
 	return r.view.Host(info)
+}
+
+func podInfo(pod *corev1.Pod) fwk.PodInfo {
+	info, err := framework.NewPodInfo(pod)
+	if err != nil {
+		panic(err)
+	}
+	return info
 }

@@ -240,7 +240,6 @@ func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.
 		return nil, err
 	}
 	factory.Start(ctx.Done())
-	factory.WaitForCacheSync(ctx.Done())
 	if p.hosts, err = snapshot.NodeInfos().List(); err != nil {
 		return nil, err
 	}

@@ -326,6 +326,13 @@ func (p *profile) cycle(ctx context.Context, tb testing.TB, pod *corev1.Pod) res
 	return r
 }
 
+func updateNode(ctx context.Context, tb testing.TB, p *profile, node *corev1.Node) {
+	tb.Helper()
+	if _, err := p.client.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 func eventually(ctx context.Context, tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	if err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 30*time.Second, true,

@@ -102,9 +102,7 @@ func TestFilterFollowsHeartbeats(t *testing.T) {
 	// One of them beats. The snapshot here is not a scheduler's: its nodes are changed by hand.
 	beaten := b.Obj().DeepCopy()
 	beaten.Annotations[kubevirtv1.VirtHandlerHeartbeat] = "2"
-	if _, err := p.client.CoreV1().Nodes().Update(ctx, beaten, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	updateNode(ctx, t, p, beaten)
 	eventually(ctx, t, "the beat is seen", func() bool { return !p.plugin.beats.Alive(beaten, p.clock.Now(), 0) })
 	p.clock.SetTime(p.clock.Now().Add(time.Second))
 	for _, host := range p.hosts {

@@ -15,19 +15,19 @@ import (
 	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/peaks"
 	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/targetloadpacking"
 
-	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
-	_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
+		_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
+	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmtainttoleration"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
 )
 
 // NewRegistry returns all plugins that come on top of kube-scheduler's own. None is enabled by being in it. A
-// registry may serve several schedulers; each has VM data of its own, shared by its profiles.
+// registry may serve several schedulers; each has a view of its cluster, shared by its profiles.
 func NewRegistry() frameworkruntime.Registry {
-	vms := vmis.NewPool()
+	views := clusterview.NewPool()
 	return frameworkruntime.Registry{
 		vmtainttoleration.Name: vmtainttoleration.New,
-		vmutilization.Name:     vmutilization.NewFactory(vms),
+		vmutilization.Name:     vmutilization.NewFactory(views),
 
 		// From sigs.k8s.io/scheduler-plugins, as they are: options for clusters that want them. NodeResourceTopologyMatch
 		// and those of Trimaran do not sign pods, which turns batching off in a profile that enables them.

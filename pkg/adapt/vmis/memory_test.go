@@ -57,7 +57,7 @@ func TestMemoryPerVMI(t *testing.T) {
 		runtime.ReadMemStats(&stats)
 		return stats.HeapAlloc
 	}
-	source := &Source{pairs: newPairs()}
+	source := &Source{}
 	store := cache.NewStore(cache.MetaNamespaceKeyFunc)
 	size := len(wire(t, 0))
 	before := heap()

@@ -25,7 +25,6 @@ type Source struct {
 	vms    sync.Map
 	wishes wishTable
 	synced atomic.Bool
-	pairs  pairs
 
 	mu          sync.RWMutex
 	subscribers []func(types.UID)
@@ -70,25 +69,9 @@ func (s *Source) publish(uid types.UID) {
 // Synced is true once all VirtualMachineInstances of the cluster have been read.
 func (s *Source) Synced() bool { return s.synced.Load() }
 
-// Pairs returns the VMs that have more than one launcher pod, bound or not, and so may be migrating; nil when there
-// are none. The map is the caller's.
-func (s *Source) Pairs() map[types.UID]struct{} { return s.pairs.snapshot() }
-
 func start(ctx context.Context, handle fwk.Handle) (*Source, error) {
-	s := &Source{pairs: newPairs()}
+	s := &Source{}
 	logger := klog.FromContext(ctx)
-	if factory := handle.SharedInformerFactory(); factory != nil {
-		pods := factory.Core().V1().Pods().Informer()
-		registration, err := pods.AddEventHandler(s.pairs.handler())
-		if err != nil {
-			return nil, err
-		}
-		context.AfterFunc(ctx, func() {
-			if err := pods.RemoveEventHandler(registration); err != nil {
-				logger.Error(err, "Stopping to watch launcher pods")
-			}
-		})
-	}
 	if handle.KubeConfig() == nil {
 		logger.Info("No client configuration: VM sizes are guessed from launcher pods")
 		return s, nil

@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
@@ -61,20 +59,19 @@ func handle(ctx context.Context, t *testing.T, config *rest.Config, lister fwk.S
 	return h
 }
 
-func newSource(t *testing.T, config *rest.Config) (*Source, *fake.Clientset) {
+func newSource(t *testing.T, config *rest.Config) *Source {
 	t.Helper()
 	_, ctx := ktesting.NewTestContext(t)
 	ctx, cancel := context.WithCancel(ctx)
 	t.Cleanup(cancel)
-	client := fake.NewClientset()
-	factory := informers.NewSharedInformerFactory(client, 0)
+	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
 	source, err := NewPool().For(ctx, handle(ctx, t, config, nil, factory))
 	if err != nil {
 		t.Fatal(err)
 	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
-	return source, client
+	return source
 }
 
 func sizeOf(s *Source, uid types.UID) model.Size {
@@ -88,7 +85,7 @@ func TestSourceFollowsVMIs(t *testing.T) {
 	api := simapi.New(t, simapi.VMIs)
 	api.Install()
 	api.Set(vmi("a", "uid-a", 2))
-	source, _ := newSource(t, api.Config())
+	source := newSource(t, api.Config())
 	eventually(t, "read at start", source.Synced)
 	if got, want := sizeOf(source, "uid-a"), (model.Size{VCPUs: 2, Memory: 1 << 30}); got != want {
 		t.Errorf("Size() = %+v, want %+v", got, want)
@@ -110,7 +107,7 @@ func TestSourceFollowsVMIs(t *testing.T) {
 func TestSubscribersHearOfWhatMatters(t *testing.T) {
 	api := simapi.New(t, simapi.VMIs)
 	api.Install()
-	source, _ := newSource(t, api.Config())
+	source := newSource(t, api.Config())
 	heard := make(chan types.UID, 100)
 	source.Subscribe(func(uid types.UID) { heard <- uid })
 	next := func(what string, want types.UID) {
@@ -153,7 +150,7 @@ func TestSubscribersHearOfWhatMatters(t *testing.T) {
 func TestSourceWaitsForKubeVirt(t *testing.T) {
 	api := simapi.New(t, simapi.VMIs)
 	api.Set(vmi("a", "uid-a", 2))
-	source, _ := newSource(t, api.Config())
+	source := newSource(t, api.Config())
 	if _, ok := source.Size("uid-a"); ok || source.Synced() {
 		t.Fatal("something is known before KubeVirt is installed")
 	}
@@ -166,14 +163,14 @@ func TestSourceWaitsForPermission(t *testing.T) {
 	api.Install()
 	api.Forbid(true)
 	api.Set(vmi("a", "uid-a", 2))
-	source, _ := newSource(t, api.Config())
+	source := newSource(t, api.Config())
 	eventually(t, "a first try", func() bool { return api.Reads() > 0 })
 	api.Forbid(false)
 	eventually(t, "read once it is allowed", func() bool { return source.vcpus("uid-a") == 2 })
 }
 
 func TestSourceWithoutClientConfiguration(t *testing.T) {
-	source, _ := newSource(t, nil)
+	source := newSource(t, nil)
 	if _, ok := source.Size("uid-a"); ok || source.Synced() {
 		t.Error("something is known without a client")
 	}
@@ -214,60 +211,5 @@ func TestPoolSharesWithinAScheduler(t *testing.T) {
 		pool.mu.Lock()
 		defer pool.mu.Unlock()
 		return len(pool.sources) == 1 && pool.sources[first] == a
-	})
-}
-
-func launcher(name string, vm types.UID) *corev1.Pod {
-	pod := &corev1.Pod{}
-	pod.Name, pod.Namespace, pod.UID = name, "default", types.UID(name)
-	pod.Labels = map[string]string{"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": string(vm)}
-	return pod
-}
-
-func TestPairs(t *testing.T) {
-	source, client := newSource(t, nil)
-	pods := client.CoreV1().Pods("default")
-	create := func(pod *corev1.Pod) {
-		t.Helper()
-		if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	has := func(want ...types.UID) func() bool {
-		return func() bool {
-			got := source.Pairs()
-			for _, uid := range want {
-				if _, ok := got[uid]; !ok {
-					return false
-				}
-			}
-			return len(got) == len(want)
-		}
-	}
-	create(launcher("a1", "vm-a"))
-	create(launcher("b1", "vm-b"))
-	create(launcher("a2", "vm-a"))
-	eventually(t, "a VM with two launchers", has("vm-a"))
-	create(launcher("b2", "vm-b"))
-	eventually(t, "two VMs with two launchers", has("vm-a", "vm-b"))
-	finished := launcher("a1", "vm-a")
-	finished.Status.Phase = corev1.PodSucceeded
-	if _, err := pods.Update(t.Context(), finished, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the source has finished", has("vm-b"))
-	if err := pods.Delete(t.Context(), "b2", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the target was deleted", has())
-	for _, name := range []string{"a1", "a2", "b1"} {
-		if err := pods.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "nothing is kept of VMs that are gone", func() bool {
-		source.pairs.mu.RLock()
-		defer source.pairs.mu.RUnlock()
-		return len(source.pairs.launchers) == 0 && len(source.pairs.doubles) == 0
 	})
 }

@@ -18,12 +18,30 @@ const (
 	MaxOvercommit int64 = 10000
 )
 
+// maxCapsText is the length, in bytes, of what ParseCaps looks at: more than anybody needs, and little enough for an event.
+const maxCapsText = 64
+
 // Caps are how far one host may be filled with guests, in percent; 0 is no cap.
 type Caps struct {
 	// CPU is the number of vCPUs per 100 host CPUs.
 	CPU int64
 	// Memory is guest memory in percent of the host's. Where it is set, huge pages are counted too, each once.
 	Memory int64
+}
+
+// String says the caps as ParseCaps reads them; "none" when there are none.
+func (c Caps) String() string {
+	var parts []string
+	if c.CPU > 0 {
+		parts = append(parts, "cpu="+strconv.FormatInt(c.CPU, 10))
+	}
+	if c.Memory > 0 {
+		parts = append(parts, "memory="+strconv.FormatInt(c.Memory, 10))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ",")
 }
 
 // Any is true when there is a cap.
@@ -40,12 +58,18 @@ func (c Caps) Overridden(by Caps) Caps {
 	return c
 }
 
-// Looser is true when some cap of c admits more guests than the same cap of other does.
-func (c Caps) Looser(other Caps) bool {
-	return looser(c.CPU, other.CPU) || looser(c.Memory, other.Memory)
+// Raised is true when some guests may fit a host with caps c and the given room that did not fit it as it was before.
+// pageSize is the pool of memory that matters.
+func (c Caps) Raised(room model.Room, before Caps, roomBefore model.Room, pageSize int64) bool {
+	if before.CPU > 0 && (c.CPU == 0 || c.CPU > before.CPU || room.MilliCPU > roomBefore.MilliCPU) {
+		return true
+	}
+	if before.Memory <= 0 {
+		return false
+	}
+	return c.Memory == 0 || room.Memory > roomBefore.Memory ||
+		(pageSize == model.OrdinaryMemory && c.Memory > before.Memory)
 }
-
-func looser(a, b int64) bool { return b > 0 && (a == 0 || a > b) }
 
 // Excess says which caps are exceeded; 0 is none.
 type Excess uint8
@@ -83,10 +107,15 @@ func (c Caps) Exceeded(room model.Room, guests model.Guests, pageSize int64) Exc
 	return excess
 }
 
+const capsUsage = "; write cpu=PERCENT, memory=PERCENT, or both with a comma"
+
 // ParseCaps reads the caps of one host as its owner writes them: "cpu=400,memory=100", in any order, or one of the
 // two. Both are whole numbers of percent from MinOvercommit to MaxOvercommit. The error names all that is wrong; then
 // nothing of the text counts.
 func ParseCaps(text string) (Caps, error) {
+	if len(text) > maxCapsText {
+		return Caps{}, fmt.Errorf("%q... is longer than %d bytes%s", text[:maxCapsText], maxCapsText, capsUsage)
+	}
 	var caps Caps
 	var faults []string
 	for rest, more := text, true; more; {
@@ -97,7 +126,7 @@ func ParseCaps(text string) (Caps, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return Caps{}, fmt.Errorf("%q: %s; write cpu=PERCENT, memory=PERCENT, or both with a comma", text, strings.Join(faults, ", "))
+		return Caps{}, fmt.Errorf("%q: %s%s", text, strings.Join(faults, ", "), capsUsage)
 	}
 	return caps, nil
 }

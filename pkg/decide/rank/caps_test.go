@@ -141,7 +141,7 @@ func TestExceededIsExact(t *testing.T) {
 	})
 }
 
-// Another guest never makes a host fit that did not, nor does less room, nor a tighter cap.
+// Another guest never makes a host fit that did not, nor does less room.
 func TestExceededIsMonotone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		caps := anyCaps().Draw(t, "caps")
@@ -160,9 +160,51 @@ func TestExceededIsMonotone(t *testing.T) {
 		if after := caps.Exceeded(less, guests, pageSize); before&^after != 0 {
 			t.Fatalf("less room: %b before, %b after", before, after)
 		}
-		other := anyCaps().Draw(t, "other caps")
-		if after := other.Exceeded(room, guests, pageSize); !other.Looser(caps) && before&^after != 0 {
-			t.Fatalf("caps %+v, which are not looser: %b before, %b after", other, before, after)
+	})
+}
+
+// What does not raise a cap lets nothing in that did not fit before.
+func TestRaised(t *testing.T) {
+	room := model.Room{MilliCPU: 16000, Memory: 64 * gib}
+	more := func(cpu, memory int64) model.Room {
+		return model.Room{MilliCPU: room.MilliCPU + cpu, Memory: room.Memory + memory}
+	}
+	tests := map[string]struct {
+		before, after Caps
+		room          model.Room // after
+		pageSize      int64
+		want          bool
+	}{
+		"nothing changes":                  {before: Caps{CPU: 400, Memory: 100}, after: Caps{CPU: 400, Memory: 100}, room: room},
+		"a higher cap":                     {before: Caps{CPU: 400}, after: Caps{CPU: 401}, room: room, want: true},
+		"a lower cap":                      {before: Caps{CPU: 400}, after: Caps{CPU: 399}, room: room},
+		"no cap any more":                  {before: Caps{Memory: 100}, room: room, want: true},
+		"a cap where there was none":       {after: Caps{Memory: 100}, room: more(1, 1)},
+		"one higher, one lower":            {before: Caps{CPU: 400, Memory: 100}, after: Caps{CPU: 200, Memory: 200}, room: room, want: true},
+		"more CPUs":                        {before: Caps{CPU: 400}, after: Caps{CPU: 400}, room: more(1, 0), want: true},
+		"more CPUs under a lower cap":      {before: Caps{CPU: 400}, after: Caps{CPU: 200}, room: more(1, 0), want: true}, // for dedicated ones
+		"more CPUs where memory is capped": {before: Caps{Memory: 100}, after: Caps{Memory: 100}, room: more(1, 0)},
+		"more memory":                      {before: Caps{Memory: 100}, after: Caps{Memory: 100}, room: more(0, 1), want: true},
+		"more memory where CPU is capped":  {before: Caps{CPU: 400}, after: Caps{CPU: 400}, room: more(0, 1)},
+		"less of all":                      {before: Caps{CPU: 400, Memory: 100}, after: Caps{CPU: 400, Memory: 100}, room: more(-1, -1)},
+		"a higher cap, in huge pages":      {before: Caps{Memory: 100}, after: Caps{Memory: 200}, room: room, pageSize: gib},
+		"more huge pages":                  {before: Caps{Memory: 100}, after: Caps{Memory: 100}, room: more(0, gib), pageSize: gib, want: true},
+		"huge pages not counted any more":  {before: Caps{Memory: 100}, room: room, pageSize: gib, want: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.after.Raised(tc.room, tc.before, room, tc.pageSize); got != tc.want {
+				t.Errorf("%+v.Raised() = %t, want %t", tc.after, got, tc.want)
+			}
+		})
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		before, after := anyCaps().Draw(t, "before"), anyCaps().Draw(t, "after")
+		was, guests := anyHost(t, before)
+		is, pageSize := signedRoom().Draw(t, "room after"), anyPageSize().Draw(t, "page size")
+		refused := before.Exceeded(was, guests, pageSize)
+		if !after.Raised(is, before, was, pageSize) && refused&^after.Exceeded(is, guests, pageSize) != 0 {
+			t.Fatalf("caps %+v on %+v let %+v in that %+v on %+v did not, and nothing was raised", after, is, guests, before, was)
 		}
 	})
 }
@@ -189,32 +231,10 @@ func TestOverridden(t *testing.T) {
 	}
 }
 
-func TestLooser(t *testing.T) {
-	tests := map[string]struct {
-		caps, other Caps
-		want        bool
-	}{
-		"the same":                       {caps: Caps{CPU: 400}, other: Caps{CPU: 400}},
-		"higher":                         {caps: Caps{CPU: 401}, other: Caps{CPU: 400}, want: true},
-		"lower":                          {caps: Caps{Memory: 100}, other: Caps{Memory: 101}},
-		"none against one":               {other: Caps{Memory: 100}, want: true},
-		"one against none":               {caps: Caps{Memory: 100}},
-		"one is higher, the other lower": {caps: Caps{CPU: 200, Memory: 200}, other: Caps{CPU: 400, Memory: 100}, want: true},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := tc.caps.Looser(tc.other); got != tc.want {
-				t.Errorf("%+v.Looser(%+v) = %t, want %t", tc.caps, tc.other, got, tc.want)
-			}
-		})
-	}
-}
-
 func TestParseCaps(t *testing.T) {
-	const usage = "; write cpu=PERCENT, memory=PERCENT, or both with a comma"
 	tests := map[string]struct {
 		want Caps
-		err  string // without usage
+		err  string // without capsUsage
 	}{
 		"cpu=400,memory=100":      {want: Caps{CPU: 400, Memory: 100}},
 		"memory=100,cpu=400":      {want: Caps{CPU: 400, Memory: 100}},
@@ -236,6 +256,9 @@ func TestParseCaps(t *testing.T) {
 		"cpu=400,cpu=500":         {err: `"cpu=400,cpu=500": cpu is there twice`},
 		"cpu=65946":               {err: `"cpu=65946": cpu: "65946" is no whole number from 10 to 10000`}, // 410 in 16 bits
 		`{"cpu":400}`:             {err: `"{\"cpu\":400}": "{\"cpu\":400}" is not NAME=PERCENT`},
+		strings.Repeat("cpu=400,", 9): {
+			err: `"` + strings.Repeat("cpu=400,", 8) + `"... is longer than 64 bytes`,
+		},
 		"cpu=x,swap=1": {
 			err: "\"cpu=x,swap=1\": cpu: \"x\" is no whole number from 10 to 10000, \"swap\" is neither cpu nor memory",
 		},
@@ -243,8 +266,8 @@ func TestParseCaps(t *testing.T) {
 	for text, tc := range tests {
 		t.Run(text, func(t *testing.T) {
 			got, err := ParseCaps(text)
-			if message := fmt.Sprint(err); (err != nil || tc.err != "") && message != tc.err+usage {
-				t.Errorf("error %s\nwant  %s", message, tc.err+usage)
+			if message := fmt.Sprint(err); (err != nil || tc.err != "") && message != tc.err+capsUsage {
+				t.Errorf("error %s\nwant  %s", message, tc.err+capsUsage)
 			}
 			if got != tc.want {
 				t.Errorf("ParseCaps() = %+v, want %+v", got, tc.want)
@@ -268,24 +291,29 @@ func TestParseCapsOfAnything(t *testing.T) {
 			}
 			return
 		}
-		var parts []string
-		for name, percent := range map[string]int64{"cpu": got.CPU, "memory": got.Memory} {
-			if percent == 0 {
-				continue
-			}
-			if percent < MinOvercommit || percent > MaxOvercommit {
-				t.Fatalf("ParseCaps(%q) has %s at %d percent", drawn, name, percent)
-			}
-			parts = append(parts, fmt.Sprintf("%s=%d", name, percent))
-		}
-		if len(parts) == 0 {
+		if !got.Any() {
 			t.Fatalf("ParseCaps(%q) names no cap, and no error", drawn)
 		}
-		again, err := ParseCaps(strings.Join(parts, ","))
+		for name, percent := range map[string]int64{"cpu": got.CPU, "memory": got.Memory} {
+			if percent != 0 && (percent < MinOvercommit || percent > MaxOvercommit) {
+				t.Fatalf("ParseCaps(%q) has %s at %d percent", drawn, name, percent)
+			}
+		}
+		again, err := ParseCaps(got.String())
 		if err != nil || again != got {
-			t.Fatalf("%+v written as %q reads %+v, %v", got, parts, again, err)
+			t.Fatalf("%+v written as %q reads %+v, %v", got, got.String(), again, err)
 		}
 	})
+}
+
+func TestCapsString(t *testing.T) {
+	for want, caps := range map[string]Caps{
+		"none": {}, "cpu=400": {CPU: 400}, "memory=100": {Memory: 100}, "cpu=400,memory=100": {CPU: 400, Memory: 100},
+	} {
+		if got := caps.String(); got != want {
+			t.Errorf("String() = %q, want %q", got, want)
+		}
+	}
 }
 
 func TestParseCapsDoesNotAllocate(t *testing.T) {

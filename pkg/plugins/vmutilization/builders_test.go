@@ -20,7 +20,9 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/backend/queue"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultbinder"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/queuesort"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
@@ -28,8 +30,8 @@ import (
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch/simapi"
-	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
+	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 )
 
 func init() { metrics.Register() }
@@ -113,14 +115,37 @@ func most(a *config.VMUtilizationArgs) { a.Strategy = config.StrategyMost }
 
 // cluster is what a test cycle runs in: a snapshot of nodes and pods, and KubeVirt's API, nil for none.
 type cluster struct {
-	nodes   []*corev1.Node
-	pods    []*corev1.Pod
-	vmis    []*kubevirtv1.VirtualMachineInstance
-	noVMIs  bool // KubeVirt is not installed
-	disable schedulerconfig.PluginSet
+	nodes  []*corev1.Node
+	pods   []*corev1.Pod
+	vmis   []*kubevirtv1.VirtualMachineInstance
+	noVMIs bool // KubeVirt is not installed
+	// change changes the profile, which has no filters and no scores but ours.
+	change func(*schedulerconfig.Plugins)
+	// options come after those that every profile has.
+	options []frameworkruntime.Option
 }
 
-// profile makes a real framework whose only scoring plugin is ours, and waits until it knows the VMs.
+// off switches the plugin off at the given points.
+func off(points ...func(*schedulerconfig.Plugins) *schedulerconfig.PluginSet) func(*schedulerconfig.Plugins) {
+	return func(p *schedulerconfig.Plugins) {
+		for _, point := range points {
+			point(p).Disabled = []schedulerconfig.Plugin{{Name: Name}}
+		}
+	}
+}
+
+func preFilter(p *schedulerconfig.Plugins) *schedulerconfig.PluginSet { return &p.PreFilter }
+func preScore(p *schedulerconfig.Plugins) *schedulerconfig.PluginSet  { return &p.PreScore }
+
+func enabled(names ...string) schedulerconfig.PluginSet {
+	var set schedulerconfig.PluginSet
+	for _, name := range names {
+		set.Enabled = append(set.Enabled, schedulerconfig.Plugin{Name: name, Weight: 1})
+	}
+	return set
+}
+
+// profile makes a real framework with our plugin, and waits until it knows the nodes and the VMs.
 func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.Object) (framework.Framework, []fwk.NodeInfo, error) {
 	tb.Helper()
 	api := simapi.New(tb, simapi.VMIs)
@@ -131,47 +156,45 @@ func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.
 		api.Set(v)
 	}
 	var objects []runtime.Object
+	for _, n := range c.nodes {
+		objects = append(objects, n)
+	}
 	var placed []*corev1.Pod
-	launchers := c.launchers()
 	for _, pod := range c.pods {
-		// The API is only asked for VMs with two launchers, and making a fake one with many pods takes minutes.
-		if launchers[pod.Labels["kubevirt.io/created-by"]] > 1 {
-			objects = append(objects, pod)
-		}
 		if pod.Spec.NodeName != "" {
 			placed = append(placed, pod)
 		}
 	}
 	factory := informers.NewSharedInformerFactory(fake.NewClientset(objects...), 0)
 	snapshot := cache.NewSnapshot(placed, c.nodes)
-	pool := vmis.NewPool()
-	registry := frameworkruntime.Registry{
-		Name:               NewFactory(pool),
-		queuesort.Name:     queuesort.New,
-		defaultbinder.Name: defaultbinder.New,
+	var ours *VMUtilization
+	create := NewFactory(clusterview.NewPool())
+	registry := plugins.NewInTreeRegistry()
+	registry[Name] = func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		pl, err := create(ctx, obj, handle)
+		ours, _ = pl.(*VMUtilization)
+		return pl, err
 	}
-	enabled := func(name string) schedulerconfig.PluginSet {
-		return schedulerconfig.PluginSet{Enabled: []schedulerconfig.Plugin{{Name: name, Weight: 1}}}
+	wanted := &schedulerconfig.Plugins{
+		QueueSort: enabled(queuesort.Name), Bind: enabled(defaultbinder.Name), MultiPoint: enabled(Name),
+	}
+	if c.change != nil {
+		c.change(wanted)
+	}
+	options := []frameworkruntime.Option{
+		frameworkruntime.WithSnapshotSharedLister(snapshot), frameworkruntime.WithInformerFactory(factory),
+		frameworkruntime.WithKubeConfig(api.Config()), frameworkruntime.WithPodNominator(queue.NewTestQueue(ctx, nil)),
 	}
 	f, err := frameworkruntime.NewFramework(ctx, registry, &schedulerconfig.KubeSchedulerProfile{
-		SchedulerName: "test",
-		Plugins: &schedulerconfig.Plugins{
-			QueueSort: enabled(queuesort.Name), Bind: enabled(defaultbinder.Name),
-			MultiPoint: enabled(Name), PreScore: c.disable,
-		},
+		SchedulerName: "test", Plugins: wanted,
 		PluginConfig: []schedulerconfig.PluginConfig{{Name: Name, Args: pluginArgs}},
-	}, frameworkruntime.WithSnapshotSharedLister(snapshot), frameworkruntime.WithInformerFactory(factory),
-		frameworkruntime.WithKubeConfig(api.Config()))
+	}, append(options, c.options...)...)
 	if err != nil {
 		return nil, nil, err
 	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
-	source, err := pool.For(ctx, f) // the one that the plugin has
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c.awaitKnown(ctx, tb, source)
+	c.awaitKnown(ctx, tb, ours)
 	hosts, err := snapshot.NodeInfos().List()
 	if err != nil {
 		tb.Fatal(err)
@@ -179,27 +202,18 @@ func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.
 	return f, hosts, nil
 }
 
-// launchers counts the launcher pods per VM.
-func (c cluster) launchers() map[string]int {
-	count := map[string]int{}
-	for _, pod := range c.pods {
-		if uid := pod.Labels["kubevirt.io/created-by"]; uid != "" {
-			count[uid]++
-		}
-	}
-	return count
-}
-
-func (c cluster) awaitKnown(ctx context.Context, tb testing.TB, source *vmis.Source) {
+func (c cluster) awaitKnown(ctx context.Context, tb testing.TB, pl *VMUtilization) {
 	tb.Helper()
-	pairs := 0
-	for _, n := range c.launchers() {
-		if n > 1 {
-			pairs++
-		}
+	if pl == nil {
+		return
 	}
 	err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
-		return (c.noVMIs || source.Synced()) && len(source.Pairs()) == pairs, nil
+		for _, v := range c.vmis {
+			if !c.noVMIs && pl.view.VM(makePod("", "").Launcher(v.UID).Obj()).Guessed {
+				return false, nil
+			}
+		}
+		return pl.overrides.synced(), nil
 	})
 	if err != nil {
 		tb.Fatalf("the VMs of the cluster did not become known: %v", err)

@@ -212,10 +212,10 @@ func TestScores(t *testing.T) {
 		},
 		"PreScore switched off": {
 			cluster: cluster{
-				nodes:   two,
-				pods:    []*corev1.Pod{makePod("p1", "a").Launcher("big").Obj()},
-				vmis:    []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("big", 16, "1Gi")},
-				disable: schedulerconfig.PluginSet{Disabled: []schedulerconfig.Plugin{{Name: Name}}},
+				nodes:  two,
+				pods:   []*corev1.Pod{makePod("p1", "a").Launcher("big").Obj()},
+				vmis:   []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("big", 16, "1Gi")},
+				change: off(preScore),
 			},
 			args: args(vcpuOnly), pod: newPod,
 			want: map[string]int64{"a": 50, "b": 100},

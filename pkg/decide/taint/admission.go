@@ -14,11 +14,11 @@ import (
 type Rule int
 
 const (
-	// Admitted: no rule did.
+	// Admitted says that no rule did.
 	Admitted Rule = iota
-	// Keyless: the host is under an evacuation taint, and the VM tolerates it only because it tolerates everything.
+	// Keyless says that the host is under an evacuation taint, and the VM tolerates it only because it tolerates everything.
 	Keyless
-	// TooShort: the host has a NoExecute taint that the VM does not tolerate for long: it would be evicted there.
+	// TooShort says that the host has a NoExecute taint that the VM does not tolerate for long: it would be evicted there.
 	TooShort
 )
 

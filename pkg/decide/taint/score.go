@@ -13,10 +13,16 @@ const Clean int64 = 100
 // half is the dirt at which a host has half the score of a clean one.
 const half = 100
 
-// Condition is a condition that a host should not have.
-type Condition struct {
-	Type   corev1.NodeConditionType
-	Status corev1.ConditionStatus
+// Conditions holds the weights of conditions that a host should not have. By status first: most conditions of most hosts
+// have the one that nobody lists, and are done with.
+type Conditions map[corev1.ConditionStatus]map[corev1.NodeConditionType]int64
+
+// Add sets the weight of a condition.
+func (c Conditions) Add(t corev1.NodeConditionType, status corev1.ConditionStatus, weight int64) {
+	if c[status] == nil {
+		c[status] = map[corev1.NodeConditionType]int64{}
+	}
+	c[status][t] = weight
 }
 
 // Cleanliness is what makes one host less clean than another. Weights are not negative.
@@ -27,8 +33,8 @@ type Cleanliness struct {
 	Prefer int64
 	// Ignored holds the keys of taints that do not count.
 	Ignored Keys
-	// Conditions and their weights.
-	Conditions map[Condition]int64
+	// Conditions that a host should not have.
+	Conditions Conditions
 	// Compare as in Admission.
 	Compare bool
 }
@@ -45,7 +51,9 @@ func (c *Cleanliness) Dirt(tolerations []corev1.Toleration, taints []corev1.Tain
 		return dirt
 	}
 	for i := range conditions {
-		dirt += c.Conditions[Condition{Type: conditions[i].Type, Status: conditions[i].Status}]
+		if weights := c.Conditions[conditions[i].Status]; weights != nil {
+			dirt += weights[conditions[i].Type]
+		}
 	}
 	return dirt
 }

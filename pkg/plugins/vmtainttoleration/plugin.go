@@ -61,7 +61,7 @@ func newPlugin(args *config.VMTaintTolerationArgs, compare bool) *VMTaintTolerat
 			Tolerated:  args.ToleratedTaintWeight,
 			Prefer:     args.PreferNoScheduleTaintWeight,
 			Ignored:    taint.KeysOf(args.IgnoredTaints),
-			Conditions: make(map[taint.Condition]int64, len(args.AdverseConditions)),
+			Conditions: taint.Conditions{},
 			Compare:    compare,
 		},
 	}
@@ -69,7 +69,7 @@ func newPlugin(args *config.VMTaintTolerationArgs, compare bool) *VMTaintTolerat
 		pl.admission.Shortest = *args.ShortestToleration
 	}
 	for _, c := range args.AdverseConditions {
-		pl.cleanliness.Conditions[taint.Condition{Type: c.Type, Status: c.Status}] = c.Weight
+		pl.cleanliness.Conditions.Add(c.Type, c.Status, c.Weight)
 	}
 	return pl
 }

@@ -299,6 +299,37 @@ func TestSignPod(t *testing.T) {
 	}
 }
 
+// The plugin signs what it goes by itself: whether upstream's signs the same is not its business.
+func TestSignPodAlone(t *testing.T) {
+	seconds := int64(300)
+	notReady := corev1.Toleration{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: noExecute, TolerationSeconds: &seconds}
+	all := corev1.Toleration{Operator: corev1.TolerationOpExists}
+	tests := map[string]struct {
+		pod  *corev1.Pod
+		want []fwk.SignFragment
+	}{
+		"VM": {
+			pod: makeVM("vm").Tolerations(notReady, all).Obj(),
+			want: []fwk.SignFragment{
+				{Key: "v1.Pod.Labels.IsVirtualMachine()", Value: true},
+				{Key: fwk.TolerationsSignerName, Value: []corev1.Toleration{all, notReady}},
+			},
+		},
+		"a pod that is no VM": {pod: makePod("pod").Tolerations(notReady, all).Obj()},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, status := newPlugin(defaultArgs(t), false).SignPod(testContext(t), tc.pod)
+			if !status.IsSuccess() {
+				t.Fatal(status.AsError())
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("fragments (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	tests := map[string]struct {
 		args runtime.Object

@@ -22,11 +22,12 @@ func (pl *VMTaintToleration) PreScore(_ context.Context, _ fwk.CycleState, pod *
 
 // Score returns how clean a host is, 100 for a clean one.
 func (pl *VMTaintToleration) Score(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, host fwk.NodeInfo) (int64, *fwk.Status) {
-	if !isVM(pod) { // PreScore was switched off
+	node := host.Node()
+	dirt := pl.cleanliness.Dirt(pod.Spec.Tolerations, node.Spec.Taints, node.Status.Conditions)
+	if dirt > 0 && !isVM(pod) { // PreScore was switched off
 		return taint.Clean, nil
 	}
-	node := host.Node()
-	return taint.Score(pl.cleanliness.Dirt(pod.Spec.Tolerations, node.Spec.Taints, node.Status.Conditions)), nil
+	return taint.Score(dirt), nil
 }
 
 // ScoreExtensions implements fwk.ScorePlugin. A host's score does not depend on the others: one taint somewhere does not

@@ -39,7 +39,7 @@ func taintDefaults(change func(*config.VMTaintTolerationArgs)) config.VMTaintTol
 		{"FrequentKubeletRestart FrequentContainerdRestart FrequentDockerRestart FrequentUnregisterNetDevice CorruptDockerOverlay2", 50},
 		{"NTPProblem", 25},
 	} {
-		for _, t := range strings.Fields(c.types) {
+		for t := range strings.FieldsSeq(c.types) {
 			args.AdverseConditions = append(args.AdverseConditions,
 				config.AdverseCondition{Type: corev1.NodeConditionType(t), Status: corev1.ConditionTrue, Weight: c.weight})
 		}

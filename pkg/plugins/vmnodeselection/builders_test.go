@@ -222,11 +222,14 @@ func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.
 	}
 	enabled := c.disabled
 	enabled.QueueSort, enabled.Bind = one(names.PrioritySort), one(names.DefaultBinder)
+	var config []schedulerconfig.PluginConfig
 	for _, name := range c.more {
+		if name == names.NodeAffinity {
+			config = append(config, schedulerconfig.PluginConfig{Name: name, Args: &schedulerconfig.NodeAffinityArgs{}})
+		}
 		enabled.MultiPoint.Enabled = append(enabled.MultiPoint.Enabled, schedulerconfig.Plugin{Name: name, Weight: 2})
 	}
 	snapshot := cache.NewSnapshot(c.pods, c.nodes)
-	var config []schedulerconfig.PluginConfig
 	if !c.without {
 		enabled.MultiPoint.Enabled = append(enabled.MultiPoint.Enabled, schedulerconfig.Plugin{Name: Name, Weight: 1})
 		config = append(config, schedulerconfig.PluginConfig{Name: Name, Args: pluginArgs})

@@ -8,6 +8,7 @@ package plugins
 
 import (
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/scheduler-plugins/pkg/noderesourcetopology"
 	"sigs.k8s.io/scheduler-plugins/pkg/preemptiontoleration"
 	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/loadvariationriskbalancing"
@@ -15,8 +16,10 @@ import (
 	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/peaks"
 	"sigs.k8s.io/scheduler-plugins/pkg/trimaran/targetloadpacking"
 
-		_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/heartbeats"
+	_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmnodeselection"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmtainttoleration"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
 )
@@ -26,6 +29,7 @@ import (
 func NewRegistry() frameworkruntime.Registry {
 	views := clusterview.NewPool()
 	return frameworkruntime.Registry{
+		vmnodeselection.Name:   vmnodeselection.NewFactory(views, heartbeats.NewPool(clock.RealClock{})),
 		vmtainttoleration.Name: vmtainttoleration.New,
 		vmutilization.Name:     vmutilization.NewFactory(views),
 

@@ -57,8 +57,9 @@ type options struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		_, _ = fmt.Fprintln(os.Stderr, "cycle:", err)
 		os.Exit(1)
 	}
@@ -71,9 +72,9 @@ func run(ctx context.Context, arguments []string, out, log io.Writer) error {
 	flags.StringVar(&o.scenarios, "scenarios", "^nodes=1000/vms=10000/", "regular expression of scenarios; there are:"+list()+"\n")
 	flags.StringVar(&o.profiles, "profiles", "", "profiles, separated by commas, the one to compare with first; empty: "+stock+" and all of the configuration")
 	flags.StringVar(&o.config, "config", "manifests/profiles/kubescheduler-config.yaml", "scheduler configuration that has the profiles")
-	flags.IntVar(&o.rounds, "rounds", 10, "rounds; in each all profiles take their turn")
-	flags.IntVar(&o.warmup, "warmup", 20, "pods at the start of each turn that are not counted")
-	flags.IntVar(&o.pods, "pods", 200, "pods of a turn that are counted")
+	flags.IntVar(&o.rounds, "rounds", 20, "rounds; in each all profiles take their turn")
+	flags.IntVar(&o.warmup, "warmup", 10, "pods at the start of each turn that are not counted")
+	flags.IntVar(&o.pods, "pods", 100, "pods of a turn that are counted")
 	flags.IntVar(&o.parallelism, "parallelism", 16, "how many nodes the scheduler looks at at a time; kube-scheduler's default is 16")
 	flags.IntVar(&o.percentage, "percentage", 0, "percentageOfNodesToScore; 0: kube-scheduler's own choice by the number of nodes")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile; go tool pprof -tagfocus profile=NAME shows one profile's cycles")

@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // scenario is a cluster, and pods that come to it.
@@ -55,12 +56,12 @@ func choose(pattern string) ([]scenario, error) {
 }
 
 func list() string {
-	text := ""
+	var text strings.Builder
 	for _, s := range scenarios {
-		text += "\n  " + s.name()
+		text.WriteString("\n  " + s.name())
 		if s.large {
-			text += " (only by its whole name)"
+			text.WriteString(" (only by its whole name)")
 		}
 	}
-	return text
+	return text.String()
 }

@@ -68,8 +68,12 @@ func (a *API) SetNode(node *corev1.Node) {
 // DeleteNode removes a node, if there is one of that name. Its pods stay.
 func (a *API) DeleteNode(name string) { a.nodes.remove("", name) }
 
-// SetPod creates or replaces a pod. One that has a node is placed there; one that has none waits for the scheduler.
+// SetPod creates or replaces a pod. One that has a node is placed there; one that has none waits for the scheduler. It panics when a
+// pod would leave its node: no API server allows that, and the scheduler ends the process when it sees it.
 func (a *API) SetPod(pod *corev1.Pod) {
+	if before, ok := a.Pod(pod.Namespace, pod.Name); ok && before.UID == pod.UID && before.Spec.NodeName != "" && before.Spec.NodeName != pod.Spec.NodeName {
+		panic(fmt.Sprintf("simulated API: pod %s/%s is on node %q and cannot go to %q", pod.Namespace, pod.Name, before.Spec.NodeName, pod.Spec.NodeName))
+	}
 	own := *pod
 	a.pods.set(&own)
 }

@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// keep is how many changes a collection remembers for watches that begin at an older state. A reader that lags further
-// behind has to list again.
+// keep is how many changes a collection remembers at least, for watches that begin at an older state. Those that a reader has
+// not yet taken are remembered in any case: were one told to list anew, it would first wait a while, and be overlooked.
 const keep = 1 << 13
 
 // object is what the collections hold. What is in one is never changed, only replaced.
@@ -117,9 +117,13 @@ func (c *collection) remove(namespace, name string) bool {
 func (c *collection) version() int { return c.first + len(c.history) - 1 }
 
 func (c *collection) record(what change) {
-	if len(c.history) == 2*keep {
-		c.history = slices.Clone(c.history[keep:])
-		c.first += keep
+	if len(c.history) >= 2*keep && len(c.history)%keep == 0 {
+		oldest := c.version() - keep + 1
+		for r := range c.readers {
+			oldest = min(oldest, r.next)
+		}
+		c.history = slices.Clone(c.history[oldest-c.first:])
+		c.first = oldest
 	}
 	c.history = append(c.history, what)
 	close(c.grown)
@@ -155,22 +159,19 @@ func (c *collection) leave(r *reader) {
 	delete(c.readers, r)
 }
 
-// take returns the next change for a reader. It says by asking that it is done with the one before. When there is none, it gets a channel
-// that is closed when there is one; lost means that it has fallen too far behind.
-func (c *collection) take(r *reader) (what change, wait <-chan struct{}, lost bool) {
+// take returns the next change for a reader, who says by asking that it is done with the one before. When there is none, the
+// reader gets a channel that is closed when there is one.
+func (c *collection) take(r *reader) (what change, wait <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.next < c.first {
-		return change{}, nil, true
-	}
 	if r.next > c.version() {
 		r.busy = false
-		return change{}, c.grown, false
+		return change{}, c.grown
 	}
 	what = c.history[r.next-c.first]
 	r.next++
 	r.busy = true
-	return what, nil, false
+	return what, nil
 }
 
 // read says whether all readers have taken all changes and are done with them.

@@ -154,11 +154,8 @@ func (b *watchBody) Read(p []byte) (int, error) {
 		return b.send(p, event)
 	}
 	for {
-		what, wait, lost := b.collection.take(b.reader)
-		switch {
-		case lost:
-			return b.send(p, watchEvent{watch.Error, &expired().ErrStatus})
-		case wait == nil:
+		what, wait := b.collection.take(b.reader)
+		if wait == nil {
 			return b.send(p, watchEvent{what.kind, what.object})
 		}
 		select {

@@ -24,10 +24,10 @@
 // more; to change one, give a changed copy. Names of the simulated API's objects
 // are the caller's, UIDs must be set.
 //
-// What decides where a pod goes, and is not the caller's: the scheduler breaks
-// ties between equal scores at random, and with Parallelism above 1 also the
-// order of feasible nodes varies when it stops at a part of them. Parallelism 1,
-// PercentageOfNodesToScore 100 and [Seed] make runs repeatable.
+// With Parallelism 1 a run comes out the same each time. With more, the order in
+// which feasible nodes are found varies; it decides between equal scores (the
+// scheduler of Kubernetes 1.35 draws lots only when it has extenders), and, when the
+// scheduler stops looking at a part of the nodes, which part that is.
 //
 // Only one Scheduler in the process may be at work when Settle is called: it
 // waits until nothing runs in the whole process.

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand"
 	"slices"
 	"sync"
 	"time"
@@ -242,10 +241,6 @@ func (s *Scheduler) decided() (Outcome, bool, error) {
 	}
 	panic("unreachable")
 }
-
-// Seed makes the scheduler's random choices, which break ties between equal scores, come out the same each time, with Parallelism
-// 1. It works only in a program with the directive //go:debug randseednop=0 in its main package, or in the test.
-func Seed(seed int64) { rand.Seed(seed) } //nolint:staticcheck // the scheduler draws from the global source, for which there is no other way
 
 // noEvents records no events: what they say is in Outcome.
 var noEvents profile.RecorderFactory = func(string) events.EventRecorder { return discard{} }

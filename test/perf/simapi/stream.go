@@ -43,21 +43,17 @@ func (s *stream) run(c *collection, r *reader, selects func(object) bool) {
 	defer close(s.results)
 	defer c.leave(r)
 	for {
-		what, wait, lost := c.take(r)
-		switch {
-		case lost:
-			s.send(watch.Event{Type: watch.Error, Object: &expired().ErrStatus})
-			return
-		case wait != nil:
+		what, wait := c.take(r)
+		if wait != nil {
 			select {
 			case <-wait:
 			case <-s.stopped:
 				return
 			}
-		default:
-			if event, ok := selected(what, selects); ok && !s.send(event) {
-				return
-			}
+			continue
+		}
+		if event, ok := selected(what, selects); ok && !s.send(event) {
+			return
 		}
 	}
 }

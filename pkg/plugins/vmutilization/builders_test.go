@@ -79,6 +79,18 @@ func (b podBuilder) Ending() podBuilder {
 	return b
 }
 
+// Finished makes the pod one that holds nothing any more.
+func (b podBuilder) Finished() podBuilder {
+	b.pod.Status.Phase = corev1.PodSucceeded
+	return b
+}
+
+// Attachment makes the pod one that attaches a disk to a VM.
+func (b podBuilder) Attachment() podBuilder {
+	b.pod.Labels = map[string]string{"kubevirt.io": "hotplug-disk", "kubevirt.io/created-by": "launcher"}
+	return b
+}
+
 func (b podBuilder) Requests(pairs ...string) podBuilder {
 	b.pod.Spec.Containers[0].Resources.Requests = quantities(pairs...)
 	return b

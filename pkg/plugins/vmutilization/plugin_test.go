@@ -231,6 +231,7 @@ func TestScores(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for informers
 			ctx := testContext(t)
 			f, hosts, err := tc.cluster.profile(ctx, t, tc.args)
 			if err != nil {

@@ -43,7 +43,8 @@ var cpuFeatures = []string{
 	"pku", "popcnt", "rdrand", "rdseed", "rdtscp", "smap", "smep", "spec-ctrl", "ssbd", "stibp", "tsc-deadline", "vaes", "vmx", "vpclmulqdq", "xsave", "xsavec",
 }
 
-// host returns the index-th node: one size, three zones, labelled as KubeVirt labels its nodes.
+// host returns the index-th node: one size, three zones, labelled as KubeVirt labels its nodes, with a virt-handler that has
+// just given a sign of life.
 func host(index int) *corev1.Node {
 	name := hostName(index)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
@@ -167,12 +168,17 @@ func newPod(name string) *corev1.Pod {
 
 func seconds(n int64) *int64 { return &n }
 
-// populate puts hosts into the API, and running VMs on hosts drawn at random.
-func populate(api *simapi.API, nodes, vms int) {
-	random := rand.New(rand.NewSource(seed))
+// beat gives all hosts a new sign of life.
+func beat(api *simapi.API, nodes int) {
 	for i := range nodes {
 		api.SetNode(host(i))
 	}
+}
+
+// populate puts hosts into the API, and running VMs on hosts drawn at random.
+func populate(api *simapi.API, nodes, vms int) {
+	random := rand.New(rand.NewSource(seed))
+	beat(api, nodes)
 	for i := range vms {
 		there := vm(fmt.Sprintf("there-%06d", i), random)
 		there.pod.Spec.NodeName = hostName(random.Intn(nodes))

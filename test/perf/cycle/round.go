@@ -19,7 +19,11 @@ type bench struct {
 	api       *simapi.API
 	scheduler *simapi.Scheduler
 	probe     *probe
+	lastBeat  time.Time
 }
+
+// beatEvery is how often virt-handlers beat: as often as real ones, for who hears of none for long takes the hosts for dead.
+const beatEvery = 60 * time.Second
 
 // result is what one round of one profile gave: sums over its pods.
 type result struct {
@@ -40,7 +44,7 @@ type result struct {
 func (r result) total() time.Duration { return (r.cpu + r.gc) / time.Duration(r.pods) }
 
 func newBench(ctx context.Context, s scenario, config simapi.Config) (*bench, error) {
-	b := &bench{scenario: s, api: simapi.New(), probe: &probe{}}
+	b := &bench{scenario: s, api: simapi.New(), probe: &probe{}, lastBeat: time.Now()}
 	populate(b.api, s.nodes, s.vms)
 	config.Wrap = b.probe.wrap
 	var err error
@@ -55,6 +59,10 @@ func newBench(ctx context.Context, s scenario, config simapi.Config) (*bench, er
 // every round of every profile finds the same cluster. The first warmup pods are not counted: caches, and what is
 // kept current from cycle to cycle, have to hear of what other profiles did.
 func (b *bench) round(ctx context.Context, profile string, number, warmup, pods int) (result, error) {
+	if time.Since(b.lastBeat) >= beatEvery {
+		b.lastBeat = time.Now()
+		beat(b.api, b.nodes)
+	}
 	random := rand.New(rand.NewSource(int64(number))) // the same pods for each profile
 	arrivals := make([]arrival, 0, warmup+pods)
 	for i := range warmup + pods {

@@ -51,12 +51,12 @@ func HostOf(labels map[string]string) *Host {
 type Relation uint8
 
 const (
-	// SameMaker: guests with a named CPU model. The vendor and the architecture are the same, or one is not known to
+	// SameMaker is for guests with a named CPU model. The vendor and the architecture are the same, or one is not known to
 	// the host that the guest comes from.
 	SameMaker Relation = 1 << iota
-	// HasModel: guests with the CPU model of the host that they come from.
+	// HasModel is for guests with the CPU model of the host that they come from.
 	HasModel
-	// SameCPU: guests with the very CPU of the host that they come from.
+	// SameCPU is for guests with the very CPU of the host that they come from.
 	SameCPU
 )
 

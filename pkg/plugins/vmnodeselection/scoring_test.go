@@ -186,7 +186,7 @@ func TestScoreAsHostByHost(t *testing.T) {
 					others++
 				}
 			}
-			want := int64(neutralScore)
+			want := neutralScore
 			if guest.Known(source) {
 				want = int64(100 * min(others, saturation) / saturation)
 			}

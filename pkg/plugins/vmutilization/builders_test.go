@@ -19,6 +19,7 @@ import (
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
 	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
 	"k8s.io/kubernetes/pkg/scheduler/backend/queue"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -133,6 +134,8 @@ type cluster struct {
 	noVMIs bool // KubeVirt is not installed
 	// change changes the profile, which has no filters and no scores but ours.
 	change func(*schedulerconfig.Plugins)
+	// made is given the plugin.
+	made func(*VMUtilization)
 	// options come after those that every profile has.
 	options []frameworkruntime.Option
 }
@@ -197,9 +200,13 @@ func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.
 		frameworkruntime.WithSnapshotSharedLister(snapshot), frameworkruntime.WithInformerFactory(factory),
 		frameworkruntime.WithKubeConfig(api.Config()), frameworkruntime.WithPodNominator(queue.NewTestQueue(ctx, nil)),
 	}
+	defaults, err := latest.Default() // arguments of upstream's plugins
+	if err != nil {
+		tb.Fatal(err)
+	}
 	f, err := frameworkruntime.NewFramework(ctx, registry, &schedulerconfig.KubeSchedulerProfile{
 		SchedulerName: "test", Plugins: wanted,
-		PluginConfig: []schedulerconfig.PluginConfig{{Name: Name, Args: pluginArgs}},
+		PluginConfig: append(defaults.Profiles[0].PluginConfig, schedulerconfig.PluginConfig{Name: Name, Args: pluginArgs}),
 	}, append(options, c.options...)...)
 	if err != nil {
 		return nil, nil, err
@@ -207,6 +214,9 @@ func (c cluster) profile(ctx context.Context, tb testing.TB, pluginArgs runtime.
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	c.awaitKnown(ctx, tb, ours)
+	if c.made != nil {
+		c.made(ours)
+	}
 	hosts, err := snapshot.NodeInfos().List()
 	if err != nil {
 		tb.Fatal(err)

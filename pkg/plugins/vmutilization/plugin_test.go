@@ -58,6 +58,14 @@ func TestScores(t *testing.T) {
 	memoryOnly := func(a *config.VMUtilizationArgs) {
 		a.Resources = []config.VMResourceWeight{{Name: config.VMResourceGuestMemory, Weight: 1}}
 	}
+	all := func(a *config.VMUtilizationArgs) {
+		a.Resources = append(a.Resources, config.VMResourceWeight{Name: config.VMResourceCPURequests, Weight: 1},
+			config.VMResourceWeight{Name: config.VMResourceMemoryRequests, Weight: 1})
+	}
+	requestsOnly := func(a *config.VMUtilizationArgs) {
+		all(a)
+		a.Resources = a.Resources[2:]
+	}
 	tests := map[string]struct {
 		cluster cluster
 		args    *config.VMUtilizationArgs
@@ -210,6 +218,56 @@ func TestScores(t *testing.T) {
 			args: args(vcpuOnly), pod: newPod,
 			want: map[string]int64{"a": 20, "b": 100},
 		},
+		"what pods request, all of them": {
+			cluster: cluster{
+				nodes: two,
+				pods: []*corev1.Pod{
+					makePod("p1", "a").Launcher("one").Requests("cpu", "4").Obj(), makePod("p2", "a").Requests("cpu", "4").Obj(),
+				},
+				vmis: []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("one", 1, "1Gi")},
+			},
+			args: args(requestsOnly), pod: newPod,
+			want: map[string]int64{"a": 50, "b": 100}, // CPU 8.2 against 0.2 of 16, memory alike
+		},
+		"of memory without huge pages": {
+			cluster: cluster{
+				nodes: two,
+				pods:  []*corev1.Pod{makePod("p1", "a").Requests("memory", "32Gi").Obj(), makePod("p2", "b").Requests("hugepages-1Gi", "64Gi").Obj()},
+				vmis:  []*kubevirtv1.VirtualMachineInstance{newVMI},
+			},
+			args: args(requestsOnly), pod: newPod,
+			want: map[string]int64{"a": 50, "b": 100},
+		},
+		"at both hosts of a migrating VM, as kubelet has it": {
+			cluster: cluster{
+				nodes: append(two, node("c", "cpu", "16", "memory", "64Gi")),
+				pods: []*corev1.Pod{
+					makePod("source", "a").Launcher("moving").Requests("cpu", "8").Obj(),
+					makePod("target", "b").Launcher("moving").Requests("cpu", "8").Target(time.Hour).Obj(),
+				},
+				vmis: []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("moving", 16, "1Gi")},
+			},
+			args: args(requestsOnly), pod: newPod,
+			want: map[string]int64{"a": 50, "b": 50, "c": 100},
+		},
+		"most, by guests and requests, packs what is full by neither": {
+			cluster: cluster{
+				nodes: two,
+				pods:  []*corev1.Pod{makePod("p1", "a").Launcher("one").Requests("cpu", "4", "memory", "16Gi").Obj()},
+				vmis:  []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("one", 16, "16Gi")},
+			},
+			args: args(most, all), pod: newPod,
+			want: map[string]int64{"a": 100, "b": 50}, // a quarter in each
+		},
+		"requests with PreScore switched off": {
+			cluster: cluster{
+				nodes: two, pods: []*corev1.Pod{makePod("p1", "a").Requests("cpu", "8").Obj()},
+				vmis:   []*kubevirtv1.VirtualMachineInstance{newVMI},
+				change: off(preScore),
+			},
+			args: args(requestsOnly), pod: newPod,
+			want: map[string]int64{"a": 50, "b": 100},
+		},
 		"PreScore switched off": {
 			cluster: cluster{
 				nodes:  two,
@@ -219,6 +277,14 @@ func TestScores(t *testing.T) {
 			},
 			args: args(vcpuOnly), pod: newPod,
 			want: map[string]int64{"a": 50, "b": 100},
+		},
+		"a pod that attaches a disk to a VM takes no room": {
+			cluster: cluster{
+				nodes: two, pods: []*corev1.Pod{makePod("disk", "a").Attachment().Requests("cpu", "8").Obj()},
+				vmis: []*kubevirtv1.VirtualMachineInstance{newVMI},
+			},
+			args: args(vcpuOnly), pod: newPod,
+			want: map[string]int64{"a": 100, "b": 100},
 		},
 		"a pod that is no VM is not scored": {
 			cluster: cluster{

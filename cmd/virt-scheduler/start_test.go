@@ -76,39 +76,48 @@ func TestStartWithShippedConfig(t *testing.T) {
 		t.Errorf("lease %s, want %s", got, want)
 	}
 	type enabled struct {
+		OurFilters      []string
 		PreScore, Score []string
 		Weight          int // of VMUtilization
 		QueueSort       []string
 	}
+	filters := []string{"VMNodeSelection", "VMTaintToleration", "VMUtilization"}
 	want := map[string]enabled{
 		"virt-scheduler": {
+			OurFilters: filters,
 			PreScore: []string{
 				"InterPodAffinity", "NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit", "PodTopologySpread",
-				"TaintToleration", "VMUtilization", "VolumeBinding",
+				"TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
 			Score: []string{
 				"DynamicResources", "ImageLocality", "InterPodAffinity", "NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit",
-				"PodTopologySpread", "TaintToleration", "VMUtilization", "VolumeBinding",
+				"PodTopologySpread", "TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
 			Weight: 20, QueueSort: []string{"PrioritySort"},
 		},
 		"virt-scheduler-high-node-utilization": {
+			OurFilters: filters,
 			PreScore: []string{
-				"InterPodAffinity", "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration", "VMUtilization",
+				"InterPodAffinity", "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization",
 				"VolumeBinding",
 			},
 			Score: []string{
 				"DynamicResources", "InterPodAffinity", "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration",
-				"VMUtilization", "VolumeBinding",
+				"VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
 			Weight: 20, QueueSort: []string{"PrioritySort"},
 		},
-		"virt-scheduler-no-scoring": {QueueSort: []string{"PrioritySort"}},
+		"virt-scheduler-no-scoring": {OurFilters: filters, QueueSort: []string{"PrioritySort"}},
 	}
 	got := map[string]enabled{}
 	for name, profile := range sched.Profiles {
 		var e enabled
 		list := profile.ListPlugins()
+		for _, plugin := range list.Filter.Enabled {
+			if strings.HasPrefix(plugin.Name, "VM") {
+				e.OurFilters = append(e.OurFilters, plugin.Name)
+			}
+		}
 		for _, plugin := range list.PreScore.Enabled {
 			e.PreScore = append(e.PreScore, plugin.Name)
 		}
@@ -121,6 +130,7 @@ func TestStartWithShippedConfig(t *testing.T) {
 		for _, plugin := range list.QueueSort.Enabled {
 			e.QueueSort = append(e.QueueSort, plugin.Name)
 		}
+		slices.Sort(e.OurFilters)
 		slices.Sort(e.PreScore)
 		slices.Sort(e.Score)
 		got[name] = e

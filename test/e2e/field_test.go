@@ -6,6 +6,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,22 +103,36 @@ type stage struct {
 // failed may leave them broken.
 func (f *field) newStage(t *testing.T, n int) *stage {
 	t.Helper()
+	return f.newStageOf(t, slices.Repeat([]string{""}, n)...)
+}
+
+// newStageOf takes a node for each processor named; "" is what most nodes have.
+func (f *field) newStageOf(t *testing.T, processors ...string) *stage {
+	t.Helper()
 	s := &stage{field: f, t: t, ctx: t.Context(), ns: namespaceFor(t.Name()), from: time.Now()}
-	f.mu.Lock()
-	for _, h := range f.Hosts() {
-		if len(s.nodes) < n && !h.Spare && !f.taken[h.Name] {
-			f.taken[h.Name] = true
-			s.nodes = append(s.nodes, h.Name)
+	for _, processor := range processors {
+		name, ok := f.take(processor)
+		if !ok {
+			t.Fatalf("the field has no free node with processor %q left: see machines()", processor)
 		}
-	}
-	f.mu.Unlock()
-	if len(s.nodes) < n {
-		t.Fatalf("the field has no %d free nodes left: raise nodeCount", n)
+		s.nodes = append(s.nodes, name)
 	}
 	s.must(s.client.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.ns}}))
 	// Whatever a test is about: no VM of it ever ran twice.
 	t.Cleanup(s.assertOneGuestPerVM)
 	return s
+}
+
+func (f *field) take(processor string) (node string, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.Hosts() {
+		if h.Processor == processor && !h.Spare && !f.taken[h.Name] {
+			f.taken[h.Name] = true
+			return h.Name, true
+		}
+	}
+	return "", false
 }
 
 // admit lets the stage's VMs run on these nodes, too: VMs that are created while one node is admitted start there.

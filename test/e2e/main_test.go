@@ -19,14 +19,34 @@ import (
 
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/build"
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/cluster"
+	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/hosts"
+	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simhost"
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
 )
 
 const (
 	// nodeCount is enough for the pools of all tests at once.
-	nodeCount = 40
+	nodeCount = 48
 	zoneCount = 3
+
+	// stockProfile is kube-scheduler's default profile, for comparison in the same cluster.
+	stockProfile = "stock"
 )
+
+// machines are those of the field. The last nodes have other processors than the rest: three old ones, and a new one.
+func machines() []simhost.Hardware {
+	all := hosts.Make(hosts.Layout{Nodes: nodeCount, Zones: zoneCount, Spares: 1, VCPUs: 16, MemoryGiB: 64})
+	for i := nodeCount - 4; i < nodeCount-1; i++ {
+		all[i].Processor = simhost.ProcessorHaswell
+	}
+	all[nodeCount-1].Processor = simhost.ProcessorCascadeLake
+	return all
+}
+
+func addStockProfile(config map[string]any) {
+	profiles, _ := config["profiles"].([]any)
+	config["profiles"] = append(profiles, map[string]any{"schedulerName": stockProfile})
+}
 
 // suite is the cluster that all tests share. TestMain sets it before any test runs.
 var suite *field
@@ -54,7 +74,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	c, err := cluster.Up(ctx, cluster.Options{
 		Root: root, BinDir: build.BinDir(output), Dir: filepath.Join(output, "e2e"),
-		Nodes: nodeCount, Zones: zoneCount, Spares: 1, VCPUs: 16, MemoryGiB: 64,
+		Hosts: machines(), SchedulerConfig: addStockProfile,
 		// The figures of this suite are to be believed: nothing is faster than it ships, but for the delay before a returned
 		// node is taken in, which no figure contains.
 		DefaultTimings: true,

@@ -73,6 +73,25 @@ func (b *vmBuilder) Annotation(key, value string) *vmBuilder {
 	return b
 }
 
+// Scheduler chooses a profile other than the default.
+func (b *vmBuilder) Scheduler(name string) *vmBuilder {
+	b.vm.Spec.Template.Spec.SchedulerName = name
+	return b
+}
+
+// Node lets the VM run on one node only.
+func (b *vmBuilder) Node(name string) *vmBuilder {
+	b.vm.Spec.Template.Spec.NodeSelector[corev1.LabelHostname] = name
+	return b
+}
+
+// Toleration makes the VM tolerate every taint with the key, or with "" every taint.
+func (b *vmBuilder) Toleration(key string) *vmBuilder {
+	b.vm.Spec.Template.Spec.Tolerations = append(b.vm.Spec.Template.Spec.Tolerations,
+		corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists})
+	return b
+}
+
 // Disk puts the VM on a ReadWriteOnce volume of the simulated storage.
 func (b *vmBuilder) Disk() *vmBuilder {
 	class := cluster.StorageClass

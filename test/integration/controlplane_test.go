@@ -149,8 +149,27 @@ func (c *controlPlane) kubeconfig(t *testing.T) string {
 	return path
 }
 
+// otherProfiles are not ours: kube-scheduler's default, and OpenShift's HighNodeUtilization (openshift/cluster-kube-scheduler-operator,
+// defaultconfig-postbootstrap-highnodeutilization.yaml).
+const otherProfiles = `
+  - schedulerName: stock
+  - schedulerName: openshift-high-node-utilization
+    pluginConfig:
+      - name: NodeResourcesFit
+        args:
+          scoringStrategy:
+            type: MostAllocated
+    plugins:
+      score:
+        disabled:
+          - name: NodeResourcesBalancedAllocation
+        enabled:
+          - name: NodeResourcesFit
+            weight: 5
+`
+
 // startScheduler starts the scheduler as the command does, with the configuration that the project ships, under its
-// own account, and with one more profile, "stock", which is kube-scheduler's default.
+// own account, and with otherProfiles beside ours.
 func (c *controlPlane) startScheduler(t *testing.T) {
 	t.Helper()
 	shipped, err := os.ReadFile(filepath.Join(root, "manifests/profiles/kubescheduler-config.yaml"))
@@ -158,7 +177,7 @@ func (c *controlPlane) startScheduler(t *testing.T) {
 		t.Fatal(err)
 	}
 	kubeconfig := c.kubeconfig(t)
-	config := string(shipped) + "\n  - schedulerName: stock\nclientConnection:\n  kubeconfig: " + kubeconfig + "\n"
+	config := string(shipped) + otherProfiles + "clientConnection:\n  kubeconfig: " + kubeconfig + "\n"
 	opts := options.NewOptions()
 	opts.ConfigFile = filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(opts.ConfigFile, []byte(config), 0o600); err != nil {

@@ -5,6 +5,7 @@ package integration
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,8 +28,8 @@ func TestPlacement(t *testing.T) {
 	c := startControlPlane(t)
 	c.apply(t, "manifests/base/00-namespace.yaml")
 	c.apply(t, "manifests/base/rbac-scheduler.yaml")
-	c.createNode(t, "a")
-	c.createNode(t, "b")
+	c.createHost(t, "a", "", nil)
+	c.createHost(t, "b", "", nil)
 	c.startScheduler(t)
 
 	// Both hosts have one VM. On a it has 8 vCPUs and requests next to nothing, on b 1 vCPU and requests much more.
@@ -141,20 +142,30 @@ func pod(name string) podBuilder {
 
 // launcher makes a launcher pod as KubeVirt does, as far as the scheduler looks.
 func launcher(name, vmi, cpu string) podBuilder {
-	p := pod(name)
+	p := pod(name).requests(cpu, "1Gi")
 	p.Labels = map[string]string{"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": vmi}
-	p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse("1Gi"),
-	}
 	return p
 }
 
 func (p podBuilder) on(node string) podBuilder      { p.Spec.NodeName = node; return p }
 func (p podBuilder) by(scheduler string) podBuilder { p.Spec.SchedulerName = scheduler; return p }
 
-func (c *controlPlane) createNode(t *testing.T, name string) {
+func (p podBuilder) requests(cpu, memory string) podBuilder {
+	p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory),
+	}
+	return p
+}
+
+// createHost makes a node with 16 CPUs and 64 GiB on which virt-handler says that it lives.
+func (c *controlPlane) createHost(t *testing.T, name, pool string, labels map[string]string) {
 	t.Helper()
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name:        name,
+		Labels:      map[string]string{"kubevirt.io/schedulable": "true", corev1.LabelHostname: name, poolLabel: pool},
+		Annotations: map[string]string{"kubevirt.io/heartbeat": "2026-01-01T00:00:00Z"},
+	}}
+	maps.Copy(node.Labels, labels)
 	node.Status.Allocatable = corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("16"), corev1.ResourceMemory: resource.MustParse("64Gi"), corev1.ResourcePods: resource.MustParse("100"),
 	}

@@ -40,6 +40,9 @@ func Labels(processor string) map[string]string {
 	upToThis := processors[:slices.Index(processors, processor)+1]
 	for _, model := range append(slices.Clone(olderModels), upToThis...) {
 		labels[virtv1.CPUModelLabel+model] = "true"
+	}
+	// The labeller lists every model that libvirt knows here; what keeps a guest from moving are required features.
+	for _, model := range append(slices.Clone(olderModels), processors...) {
 		labels[virtv1.SupportedHostModelMigrationCPU+model] = "true"
 	}
 	for _, feature := range []string{"aes", "avx", "avx2", "sse4.2"} {

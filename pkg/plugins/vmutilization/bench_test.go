@@ -4,32 +4,83 @@
 package vmutilization
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 )
 
 // BenchmarkCycle is what the plugin adds to the scheduling of one VM when all hosts are scored (by default a scheduler
-// scores fewer of many): PreScore, Score of every host, NormalizeScore. With a migration in flight PreScore looks at
-// every pod for its two launchers. Compare runs with benchstat:
+// scores fewer of many): PreScore, Score of every host, NormalizeScore. Between two cycles one host changes, as when a pod
+// is placed. Compare runs with benchstat:
 //
 //	go test -run=NONE -bench=Cycle -count=10 ./pkg/plugins/vmutilization
 func BenchmarkCycle(b *testing.B) {
-	for _, size := range []struct{ nodes, vmsPerNode int }{{100, 10}, {1000, 10}, {1000, 30}} {
+	for _, size := range sizes {
 		for _, migration := range []bool{false, true} {
 			b.Run(fmt.Sprintf("nodes=%d/vms=%d/migration=%t", size.nodes, size.nodes*size.vmsPerNode, migration), func(b *testing.B) {
-				benchmarkCycle(b, size.nodes, size.vmsPerNode, migration)
+				ctx := testContext(b)
+				f, hosts, err := benchmarkCluster(size.nodes, size.vmsPerNode, migration).profile(ctx, b, args())
+				if err != nil {
+					b.Fatal(err)
+				}
+				pod, other := makePod("new", "").Launcher("new").Obj(), otherPod(b)
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					change(ctx, b, hosts[i%len(hosts)], other)
+					state := framework.NewCycleState()
+					if status := f.RunPreScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
+						b.Fatal(status.AsError())
+					}
+					if _, status := f.RunScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
+						b.Fatal(status.AsError())
+					}
+				}
 			})
 		}
 	}
 }
 
-func benchmarkCycle(b *testing.B, nodes, vmsPerNode int, migration bool) {
-	b.Helper()
-	ctx := testContext(b)
+// BenchmarkFilter is what the caps add when all hosts are looked at: PreFilter, and Filter of every host by one goroutine.
+// Without caps it is what there is to pay for them.
+func BenchmarkFilter(b *testing.B) {
+	for _, size := range sizes {
+		for name, pluginArgs := range map[string]*config.VMUtilizationArgs{"none": args(), "both": args(capped(1000, 150))} {
+			b.Run(fmt.Sprintf("nodes=%d/vms=%d/caps=%s", size.nodes, size.nodes*size.vmsPerNode, name), func(b *testing.B) {
+				ctx := testContext(b)
+				f, hosts, err := benchmarkCluster(size.nodes, size.vmsPerNode, false).profile(ctx, b, pluginArgs)
+				if err != nil {
+					b.Fatal(err)
+				}
+				pod, other := makePod("new", "").Launcher("new").Obj(), otherPod(b)
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					change(ctx, b, hosts[i%len(hosts)], other)
+					state := framework.NewCycleState()
+					if _, status, _ := f.RunPreFilterPlugins(ctx, state, pod); !status.IsSuccess() {
+						b.Fatal(status.AsError())
+					}
+					for _, host := range hosts {
+						if status := f.RunFilterPlugins(ctx, state, pod, host); !status.IsSuccess() {
+							b.Fatal(status.AsError())
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+var sizes = []struct{ nodes, vmsPerNode int }{{100, 10}, {1000, 10}, {1000, 30}}
+
+func benchmarkCluster(nodes, vmsPerNode int, migration bool) cluster {
 	c := cluster{}
 	for n := range nodes {
 		host := fmt.Sprintf("node-%d", n)
@@ -45,19 +96,23 @@ func benchmarkCycle(b *testing.B, nodes, vmsPerNode int, migration bool) {
 		c.pods = append(c.pods, makePod("target", c.nodes[1].Name).Launcher(moving).Target(time.Hour).Obj())
 	}
 	c.vmis = append(c.vmis, vmi("new", 4, "4Gi"))
-	f, hosts, err := c.profile(ctx, b, args())
+	return c
+}
+
+func otherPod(b *testing.B) fwk.PodInfo {
+	b.Helper()
+	other, err := framework.NewPodInfo(makePod("other", "").Requests("cpu", "1").Obj())
 	if err != nil {
 		b.Fatal(err)
 	}
-	pod := makePod("new", "").Launcher("new").Obj()
-	b.ReportAllocs()
-	for b.Loop() {
-		state := framework.NewCycleState()
-		if status := f.RunPreScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
-			b.Fatal(status.AsError())
-		}
-		if _, status := f.RunScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
-			b.Fatal(status.AsError())
-		}
+	return other
+}
+
+// change makes a host another one to those who look at generations.
+func change(ctx context.Context, b *testing.B, host fwk.NodeInfo, pod fwk.PodInfo) {
+	b.Helper()
+	host.AddPodInfo(pod)
+	if err := host.RemovePod(klog.FromContext(ctx), pod.GetPod()); err != nil {
+		b.Fatal(err)
 	}
 }

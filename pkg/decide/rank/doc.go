@@ -1,8 +1,9 @@
 // Copyright The virt-scheduler Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rank says how good a host is for a VM by how utilised the host would
-// be, as guests see it. It is pure: numbers in, numbers out. Which VMs and
-// hosts there are is found out elsewhere (pkg/adapt), and so is what may run
-// where at all.
+// Package rank says whether a host may take a VM under its caps on
+// overcommitment, and how good the host is for it by how utilised it would be,
+// as guests see it and as pods request. It is pure: numbers in, numbers out.
+// Which VMs and hosts there are is found out elsewhere (pkg/adapt,
+// pkg/clusterview).
 package rank

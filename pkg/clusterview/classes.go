@@ -25,6 +25,9 @@ const (
 	maxSelected = 256
 
 	kubevirtDomain = "kubevirt.io"
+	// Domains of labels with the frequency of a host's time stamp counter.
+	tscKeyDomain   = "scheduling.node.kubevirt.io"
+	tscValueDomain = "cpu-timer.node.kubevirt.io"
 )
 
 // Class is a group of hosts that have the same labels, as far as selection looks at labels. It is read-only.
@@ -74,22 +77,19 @@ func newClassifier(limit int) classifier {
 	}
 }
 
-// candidate is true for the labels that hosts are grouped by if they do not have too many values: all of KubeVirt's,
-// the architecture, and those that selectors name. A host's name is no group.
+// candidate is true for the labels that hosts are grouped by if they do not have too many values: KubeVirt's, the
+// architecture, and those that selectors name. A host's name is no group. Neither is the frequency of its time stamp
+// counter, which is measured, and part of the label's key or its value: it would make a class of each host.
 func candidate(key string, selected map[string]struct{}) bool {
-	switch key {
-	case corev1.LabelHostname:
+	if _, ok := selected[key]; ok || key == corev1.LabelArchStable {
+		return key != corev1.LabelHostname
+	}
+	domain, _, ok := strings.Cut(key, "/")
+	if !ok || domain == tscKeyDomain || domain == tscValueDomain {
 		return false
-	case corev1.LabelArchStable:
-		return true
 	}
-	if domain, _, ok := strings.Cut(key, "/"); ok {
-		if sub, ok := strings.CutSuffix(domain, kubevirtDomain); ok && (sub == "" || strings.HasSuffix(sub, ".")) {
-			return true
-		}
-	}
-	_, ok := selected[key]
-	return ok
+	sub, ok := strings.CutSuffix(domain, kubevirtDomain)
+	return ok && (sub == "" || strings.HasSuffix(sub, "."))
 }
 
 func (c *classifier) groupsBy(key string) bool {

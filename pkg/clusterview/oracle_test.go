@@ -215,8 +215,15 @@ func (o oracle) migrating(uid types.UID, all []oracleLauncher, at *corev1.Pod) b
 }
 
 func (o oracle) candidate(key string) bool {
-	return key != "kubernetes.io/hostname" &&
-		(key == "kubernetes.io/arch" || strings.HasPrefix(key, "kubevirt.io/") || strings.Contains(key, ".node.kubevirt.io/") || o.selected[key])
+	switch {
+	case key == "kubernetes.io/hostname":
+		return false
+	case o.selected[key] || key == "kubernetes.io/arch":
+		return true
+	case strings.Contains(key, "/tsc-"):
+		return false
+	}
+	return strings.HasPrefix(key, "kubevirt.io/") || strings.Contains(key, ".node.kubevirt.io/")
 }
 
 func (o oracle) groupsBy(key string) bool {

@@ -27,7 +27,7 @@ var (
 	jobs      = []string{"", "job1", "job2"}
 	labelKeys = []string{
 		"kubevirt.io/schedulable", "cpu-model.node.kubevirt.io/Haswell", "kubernetes.io/arch", "kubernetes.io/hostname",
-		"topology.kubernetes.io/zone", "rack", "disk",
+		"topology.kubernetes.io/zone", "rack", "disk", "scheduling.node.kubevirt.io/tsc-frequency-2900000000", "cpu-timer.node.kubevirt.io/tsc-frequency",
 	}
 )
 

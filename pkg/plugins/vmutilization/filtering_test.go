@@ -217,7 +217,7 @@ func TestVerdicts(t *testing.T) {
 		if tc.pod == nil {
 			tc.pod = newPod
 		}
-		for point, change := range map[string]cluster{"": {}, " (PreFilter switched off)": {change: off(preFilter)}} {
+		for point, change := range map[string]cluster{"": {}, ", PreFilter switched off": {change: off(preFilter)}} {
 			t.Run(name+point, func(t *testing.T) {
 				t.Parallel() // each waits for informers
 				ctx := testContext(t)

@@ -81,6 +81,7 @@ func (p *Pool) start(ctx context.Context, handle fwk.Handle) (*View, error) {
 		return nil, fmt.Errorf("starting to wake waiting VMs: %w", err)
 	}
 	vms.Subscribe(waker.Wake)
+	vms.SubscribeShrunk(waker.WakeAll)
 	failures.Subscribe(func(string) { waker.WakeAll() })
 	return view, nil
 }

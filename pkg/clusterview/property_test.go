@@ -46,32 +46,37 @@ type machine struct {
 // The view equals a full rebuild, and what it says of a NodeInfo that is not in the snapshot is what it would say if
 // it were.
 func TestViewEqualsRebuild(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		ctx := klog.NewContext(t.Context(), klog.Logger{}) // upstream's cache logs every node
-		const limit = 2
-		m := &machine{
-			rig: newRig(ctx, limit), limit: limit, nodes: map[string]*corev1.Node{}, pods: map[string]*corev1.Pod{},
-			assumed: map[string]bool{}, selected: map[string]bool{},
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"node":         m.node,
-			"remove node":  m.removeNode,
-			"place":        m.place,
-			"place again":  m.place, // more often than others
-			"migrate":      m.migrate,
-			"confirm":      m.confirm,
-			"forget":       m.forget,
-			"update pod":   m.updatePod,
-			"delete pod":   m.deletePod,
-			"VMI":          m.setVM,
-			"delete VMI":   m.deleteVM,
-			"node failure": m.fail,
-			"select":       m.selectBy,
-			"refresh":      m.check,
-			"changed info": m.checkChanged,
-		})
-		m.check(t)
+	// Several times over: what only labels of the same number, or only three launchers, bring to light is rare.
+	for range 8 {
+		rapid.Check(t, viewEqualsRebuild)
+	}
+}
+
+func viewEqualsRebuild(t *rapid.T) {
+	ctx := klog.NewContext(t.Context(), klog.Logger{}) // upstream's cache logs every node
+	const limit = 2
+	m := &machine{
+		rig: newRig(ctx, limit), limit: limit, nodes: map[string]*corev1.Node{}, pods: map[string]*corev1.Pod{},
+		assumed: map[string]bool{}, selected: map[string]bool{},
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"node":         m.node,
+		"remove node":  m.removeNode,
+		"place":        m.place,
+		"place again":  m.place, // more often than others
+		"migrate":      m.migrate,
+		"confirm":      m.confirm,
+		"forget":       m.forget,
+		"update pod":   m.updatePod,
+		"delete pod":   m.deletePod,
+		"VMI":          m.setVM,
+		"delete VMI":   m.deleteVM,
+		"node failure": m.fail,
+		"select":       m.selectBy,
+		"refresh":      m.check,
+		"changed info": m.checkChanged,
 	})
+	m.check(t)
 }
 
 func pick[K ~string, V any](t *rapid.T, of map[K]V, what string) K {

@@ -38,6 +38,29 @@ func TestPlus(t *testing.T) {
 	}
 }
 
+func TestExceeds(t *testing.T) {
+	base := Size{VCPUs: 4, Memory: 8}
+	tests := map[string]struct {
+		size, other Size
+		want        bool
+	}{
+		"equal":                    {size: base, other: base},
+		"fewer vCPUs":              {size: base, other: Size{VCPUs: 2, Memory: 8}, want: true},
+		"more vCPUs":               {size: base, other: Size{VCPUs: 8, Memory: 8}},
+		"less memory, more vCPUs":  {size: base, other: Size{VCPUs: 8, Memory: 4}, want: true},
+		"shared now":               {size: Size{VCPUs: 4, DedicatedCPUs: true}, other: Size{VCPUs: 4}, want: true},
+		"dedicated now":            {size: Size{VCPUs: 4}, other: Size{VCPUs: 4, DedicatedCPUs: true}},
+		"out of another page pool": {size: Size{Memory: 8, PageSize: 2}, other: Size{Memory: 8}, want: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.size.Exceeds(tc.other); got != tc.want {
+				t.Errorf("Exceeds() = %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestHome(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	tests := map[string]struct {

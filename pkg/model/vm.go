@@ -48,6 +48,13 @@ type Size struct {
 	PageSize int64
 }
 
+// Exceeds is true when a guest of size s needs more of something than one of the other size: a host on which it becomes
+// the other has room that it did not have.
+func (s Size) Exceeds(other Size) bool {
+	return s.VCPUs > other.VCPUs || s.Memory > other.Memory ||
+		s.DedicatedCPUs && !other.DedicatedCPUs || s.PageSize != other.PageSize
+}
+
 // Guests sums up what the guests of one host use.
 type Guests struct {
 	// SharedVCPUs is the number of vCPUs that share host CPUs.

@@ -28,6 +28,7 @@ type Source struct {
 
 	mu          sync.RWMutex
 	subscribers []func(types.UID)
+	shrunk      []func()
 }
 
 // VM returns what is known of a VM; ok is false when its VirtualMachineInstance is not known. The VM is shared and never
@@ -58,12 +59,37 @@ func (s *Source) Subscribe(changed func(vm types.UID)) {
 	s.subscribers = append(s.subscribers, changed)
 }
 
-func (s *Source) publish(uid types.UID) {
+// SubscribeShrunk makes shrunk be called after a guest that was known has become smaller, or all that were guessed have
+// become known, which leaves room that no event of a pod or node tells of. As with Subscribe it must not block.
+func (s *Source) SubscribeShrunk(shrunk func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shrunk = append(s.shrunk, shrunk)
+}
+
+func (s *Source) publish(uid types.UID, shrunk bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, changed := range s.subscribers {
 		changed(uid)
 	}
+	if shrunk {
+		s.tellShrunk()
+	}
+}
+
+func (s *Source) tellShrunk() {
+	for _, tell := range s.shrunk {
+		tell()
+	}
+}
+
+// read is called when all VirtualMachineInstances have been read: what was guessed until now may have been too much.
+func (s *Source) read() {
+	s.synced.Store(true)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.tellShrunk()
 }
 
 // Synced is true once all VirtualMachineInstances of the cluster have been read.
@@ -85,7 +111,7 @@ func start(ctx context.Context, handle fwk.Handle) (*Source, error) {
 		return nil, err
 	}
 	go func() {
-		if err := watch.Run(ctx, s.handler(), func() { s.synced.Store(true) }); err != nil {
+		if err := watch.Run(ctx, s.handler(), s.read); err != nil {
 			logger.Error(err, "Watching VirtualMachineInstances")
 		}
 	}()
@@ -112,12 +138,13 @@ func (s *Source) seen(obj any) {
 	if !ok {
 		return
 	}
-	if known, ok := s.VM(e.UID); ok && *known == *e.vm {
+	known, ok := s.VM(e.UID)
+	if ok && *known == *e.vm {
 		e.vm = known // KubeVirt writes a VMI's status often, and seldom what matters here
 		return
 	}
 	s.vms.Store(e.UID, e.vm)
-	s.publish(e.UID)
+	s.publish(e.UID, ok && known.Size.Exceeds(e.vm.Size))
 }
 
 func (s *Source) gone(obj any) {
@@ -126,6 +153,6 @@ func (s *Source) gone(obj any) {
 	}
 	if e, ok := obj.(*entry); ok {
 		s.vms.Delete(e.UID)
-		s.publish(e.UID)
+		s.publish(e.UID, false) // its pod goes, too, and that is an event
 	}
 }

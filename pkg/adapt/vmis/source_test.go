@@ -147,6 +147,33 @@ func TestSubscribersHearOfWhatMatters(t *testing.T) {
 	next("it goes", "uid-a")
 }
 
+// Who waits for room hears of a guest that shrinks, and of none that grows or goes: that has events of its own.
+func TestSubscribersHearOfRoom(t *testing.T) {
+	api := simapi.New(t, simapi.VMIs)
+	source := newSource(t, api.Config())
+	room := make(chan struct{}, 100)
+	source.SubscribeShrunk(func() { room <- struct{}{} })
+	hear := func(what string) {
+		t.Helper()
+		select {
+		case <-room:
+		case <-time.After(patience):
+			t.Fatalf("nothing was heard of it: %s", what)
+		}
+	}
+	api.Install()
+	hear("all have been read, and nothing is guessed any more")
+	for _, vcpus := range []uint32{2, 8, 9} {
+		api.Set(vmi("a", "uid-a", vcpus))
+		eventually(t, "its size is known", func() bool { return source.vcpus("uid-a") == int64(vcpus) })
+	}
+	if len(room) != 0 {
+		t.Error("a guest that grows is said to leave room")
+	}
+	api.Set(vmi("a", "uid-a", 4))
+	hear("a guest shrank")
+}
+
 func TestSourceWaitsForKubeVirt(t *testing.T) {
 	api := simapi.New(t, simapi.VMIs)
 	api.Set(vmi("a", "uid-a", 2))

@@ -160,6 +160,18 @@ func (p podBuilder) requests(cpu, memory string) podBuilder {
 // createHost makes a node with 16 CPUs and 64 GiB on which virt-handler says that it lives.
 func (c *controlPlane) createHost(t *testing.T, name, pool string, labels map[string]string) {
 	t.Helper()
+	c.create(t, host(name, pool, labels))
+}
+
+// createCappedHost makes one whose annotation says how far it may be overcommitted.
+func (c *controlPlane) createCappedHost(t *testing.T, name, pool, overcommit string) {
+	t.Helper()
+	node := host(name, pool, nil)
+	node.Annotations["virt-scheduler.io/overcommit"] = overcommit
+	c.create(t, node)
+}
+
+func host(name, pool string, labels map[string]string) *corev1.Node {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
 		Name:        name,
 		Labels:      map[string]string{"kubevirt.io/schedulable": "true", corev1.LabelHostname: name, poolLabel: pool},
@@ -170,6 +182,11 @@ func (c *controlPlane) createHost(t *testing.T, name, pool string, labels map[st
 		corev1.ResourceCPU: resource.MustParse("16"), corev1.ResourceMemory: resource.MustParse("64Gi"), corev1.ResourcePods: resource.MustParse("100"),
 	}
 	node.Status.Capacity = node.Status.Allocatable
+	return node
+}
+
+func (c *controlPlane) create(t *testing.T, node *corev1.Node) {
+	t.Helper()
 	if _, err := c.client.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

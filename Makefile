@@ -75,6 +75,10 @@ test-nightly: ## Hours: random order, many more random cases, tests tagged night
 bench: $(TOOLS)/benchstat ## Micro-benchmarks into _output/bench, as benchstat reads them; COUNT=6 BENCH=regexp
 	@hack/bench.sh '$(COUNT)' '$(BENCH)'
 
+.PHONY: quality
+quality: ## Where profiles put VMs, ours and others' on one trace: tables and plots of docs/profiles.md; ARGS='--hosts 50 --vms 1000'
+	@go run ./test/quality/cmd/quality $(if $(ARGS),$(ARGS),--docs docs/profiles.md --svg docs/profiles)
+
 .PHONY: bench-cycle
 bench-cycle: $(TOOLS)/benchstat ## CPU per pod of the scheduling cycle, stock and ours in turns; ARGS='-scenarios nodes=100/ -rounds 5', ARGS=-h
 	@hack/bench-cycle.sh $(ARGS)

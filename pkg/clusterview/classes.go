@@ -54,13 +54,14 @@ type classifier struct {
 	// values counts the hosts by candidate key and value; wide are the candidates with too many values.
 	values map[string]map[string]int
 	wide   map[string]struct{}
-	// stale is true when the keys that hosts are grouped by have changed.
-	stale  bool
-	byHash map[uint64][]*class
-	last   ClassID
+	// flipped are the keys that hosts are grouped by anew, or no more.
+	flipped map[string]struct{}
+	byHash  map[uint64][]*class
+	last    ClassID
 	// changed are the classes whose hosts change in this refresh.
 	changed map[*class]struct{}
-	keys    bool
+	// unpublished is true when readers do not know yet by which keys hosts are grouped.
+	unpublished bool
 }
 
 type class struct {
@@ -73,7 +74,7 @@ func newClassifier(limit int) classifier {
 	return classifier{
 		seed: maphash.MakeSeed(), limit: limit,
 		selected: map[string]struct{}{}, values: map[string]map[string]int{}, wide: map[string]struct{}{},
-		byHash: map[uint64][]*class{}, changed: map[*class]struct{}{}, keys: true,
+		flipped: map[string]struct{}{}, byHash: map[uint64][]*class{}, changed: map[*class]struct{}{}, unpublished: true,
 	}
 }
 
@@ -100,62 +101,114 @@ func (c *classifier) groupsBy(key string) bool {
 	return !wide
 }
 
-// count adds to, or takes from, the number of hosts by label.
-func (c *classifier) count(labels map[string]string, change int) {
+// countAll adds to, or takes from, the number of hosts by label.
+func (c *classifier) countAll(labels map[string]string, change int) {
 	for key, value := range labels {
-		if !candidate(key, c.selected) {
-			continue
+		if candidate(key, c.selected) {
+			c.count(key, value, change)
 		}
-		values := c.values[key]
-		if values == nil {
-			values = map[string]int{}
-			c.values[key] = values
-		}
-		values[value] += change
-		if values[value] == 0 {
-			delete(values, value)
-		}
-		_, wide := c.wide[key]
-		switch {
-		case len(values) > c.limit && !wide:
-			c.wide[key] = struct{}{}
-			c.stale = true
-		case len(values) <= c.limit && wide:
-			delete(c.wide, key)
-			c.stale = true
-		}
-		if len(values) == 0 {
-			delete(c.values, key)
-		}
+	}
+}
+
+func (c *classifier) count(key, value string, change int) {
+	values := c.values[key]
+	if values == nil {
+		values = map[string]int{}
+		c.values[key] = values
+	}
+	values[value] += change
+	if values[value] == 0 {
+		delete(values, value)
+	}
+	_, wide := c.wide[key]
+	switch {
+	case len(values) > c.limit && !wide:
+		c.wide[key] = struct{}{}
+		c.flipped[key] = struct{}{}
+	case len(values) <= c.limit && wide:
+		delete(c.wide, key)
+		c.flipped[key] = struct{}{}
+	}
+	if len(values) == 0 {
+		delete(c.values, key)
 	}
 }
 
 // selectBy adds candidates; slots are all hosts.
 func (c *classifier) selectBy(keys []string, slots []*slot) {
-	before := len(c.selected)
 	for _, key := range keys {
-		if len(c.selected) < maxSelected {
-			c.selected[key] = struct{}{}
+		if len(c.selected) >= maxSelected {
+			return
+		}
+		if key == corev1.LabelHostname || candidate(key, c.selected) {
+			continue
+		}
+		c.selected[key] = struct{}{}
+		c.flipped[key] = struct{}{}
+		for _, s := range slots {
+			if s == nil {
+				continue
+			}
+			if value, ok := s.labels[key]; ok {
+				c.count(key, value, 1)
+			}
 		}
 	}
-	if len(c.selected) == before {
-		return
-	}
-	c.values, c.wide = map[string]map[string]int{}, map[string]struct{}{}
-	for _, s := range slots {
-		if s != nil {
-			c.count(s.labels, 1)
-		}
-	}
-	c.stale = true
 }
 
-// assign puts a host into the class of its labels; it returns false when it is there already.
-func (c *classifier) assign(s *slot) bool {
-	to := c.find(s.labels)
-	if to == nil {
-		to = c.create(s.labels)
+// regroup puts all hosts into the classes of the keys as they are now, and calls moved for those whose class changed.
+// The new class follows from the old one and the values of the keys that flipped: labels are looked at once for each
+// of these, and not for each host.
+func (c *classifier) regroup(slots []*slot, moved func(*slot)) {
+	if len(c.flipped) == 0 {
+		return
 	}
+	keys := slices.Sorted(maps.Keys(c.flipped))
+	clear(c.flipped)
+	c.unpublished = true
+	type origin struct {
+		class  *class
+		values string
+	}
+	to := map[origin]*class{}
+	for _, s := range slots {
+		if s == nil {
+			continue
+		}
+		from := origin{class: s.class, values: valuesOf(s.labels, keys)}
+		target := to[from]
+		if target == nil {
+			target = c.classFor(s.labels)
+			to[from] = target
+		}
+		if c.move(s, target) {
+			moved(s)
+		}
+	}
+}
+
+// valuesOf tells the values of some labels apart, and from having none.
+func valuesOf(labels map[string]string, keys []string) string {
+	var b strings.Builder
+	for _, key := range keys {
+		if value, ok := labels[key]; ok {
+			b.WriteByte('=') // no value has one
+			b.WriteString(value)
+		}
+		b.WriteByte(',')
+	}
+	return b.String()
+}
+
+func (c *classifier) classFor(labels map[string]string) *class {
+	if found := c.find(labels); found != nil {
+		return found
+	}
+	return c.create(labels)
+}
+
+// move puts a host into a class; it returns false when it is there already.
+func (c *classifier) move(s *slot, to *class) bool {
 	if to == s.class {
 		return false
 	}
@@ -235,7 +288,7 @@ func (c *classifier) create(labels map[string]string) *class {
 
 // publish returns the classes as they are now; changed is false when they are as they were.
 func (c *classifier) publish() (g *groups, changed bool) {
-	if len(c.changed) == 0 && !c.keys {
+	if len(c.changed) == 0 && !c.unpublished {
 		return nil, false
 	}
 	for of := range c.changed {
@@ -257,7 +310,7 @@ func (c *classifier) publish() (g *groups, changed bool) {
 		}
 	}
 	clear(c.changed)
-	c.keys = false
+	c.unpublished = false
 	g = &groups{selected: maps.Clone(c.selected), wide: maps.Clone(c.wide)}
 	for _, bucket := range c.byHash {
 		for _, of := range bucket {

@@ -9,8 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// maxMarks bounds what is remembered between two cycles. Where more has changed, all hosts are read again: at 5,000
-// hosts that takes as long as it takes to place a few VMs.
+// maxMarks bounds what is remembered between two cycles. Where more has changed, all hosts are read again.
 const maxMarks = 4096
 
 // marks collects what changed without any NodeInfo changing. It is written by the goroutines of informers and applied

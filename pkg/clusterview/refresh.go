@@ -233,9 +233,9 @@ func (r *round) settleOne(vm types.UID, hosts []*slot) {
 // classify follows the labels of the nodes that were read.
 func (r *round) classify() {
 	c := &r.classifier
-	var changed []*slot
+	var relabelled []*slot
 	for _, s := range r.gone {
-		c.count(s.labels, -1)
+		c.countAll(s.labels, -1)
 		c.leave(s)
 	}
 	for _, s := range r.drafts {
@@ -247,23 +247,16 @@ func (r *round) classify() {
 		if s.class != nil && maps.Equal(s.labels, node.Labels) {
 			continue // a heartbeat
 		}
-		c.count(s.labels, -1)
-		c.count(node.Labels, 1)
+		c.countAll(s.labels, -1)
+		c.countAll(node.Labels, 1)
 		s.labels = node.Labels
-		changed = append(changed, s)
+		relabelled = append(relabelled, s)
 	}
-	if keys := r.asked.take(); len(keys) > 0 {
-		c.selectBy(keys, r.slots)
+	c.selectBy(r.asked.take(), r.slots)
+	for _, s := range relabelled {
+		c.move(s, c.classFor(s.labels))
 	}
-	if c.stale {
-		c.stale, c.keys = false, true
-		changed = r.slots
-	}
-	for _, s := range changed {
-		if s != nil && c.assign(s) {
-			r.draft(s).Class = s.class.ID
-		}
-	}
+	c.regroup(r.slots, func(s *slot) { r.draft(s) })
 	for _, s := range r.drafts {
 		s.draft.Class = s.class.ID
 	}

@@ -136,19 +136,26 @@ func TestReadsOnlyWhatChanged(t *testing.T) {
 		change func(*testing.T, *rig)
 		want   int
 	}{
-		"nothing":          {change: func(*testing.T, *rig) {}, want: 0},
-		"a pod comes":      {change: func(t *testing.T, r *rig) { r.add(t, makePod("new", "b").Launcher("w").Obj()) }, want: 1},
+		"nothing": {change: func(*testing.T, *rig) {}, want: 0},
+		"a pod comes": {change: func(t *testing.T, r *rig) {
+			t.Helper()
+			r.add(t, makePod("new", "b").Launcher("w").Obj())
+		}, want: 1},
 		"a VMI changes":    {change: func(_ *testing.T, r *rig) { r.vms.Set(vm("v", 8, gib)) }, want: 1},
 		"a VMI of no host": {change: func(_ *testing.T, r *rig) { r.vms.Set(vm("w", 8, gib)) }, want: 0},
 		"a migrating VMI": {
 			change: func(_ *testing.T, r *rig) { r.vms.Set(vm("moving", 8, gib)) }, want: 2,
 		},
 		"a VM is to move: its source is not read again": {
-			change: func(t *testing.T, r *rig) { r.add(t, makePod("t", "c").Launcher("v").Target("job", time.Hour).Obj()) }, want: 1,
+			change: func(t *testing.T, r *rig) {
+				t.Helper()
+				r.add(t, makePod("t", "c").Launcher("v").Target("job", time.Hour).Obj())
+			}, want: 1,
 		},
 		"a node fails": {change: func(_ *testing.T, r *rig) { r.failures.Set("c", true) }, want: 1},
 		"both marks of one host": {
 			change: func(t *testing.T, r *rig) {
+				t.Helper()
 				r.failures.Set("a", true)
 				r.vms.Set(vm("v", 8, gib))
 				r.add(t, makePod("new", "a").Obj())
@@ -157,7 +164,10 @@ func TestReadsOnlyWhatChanged(t *testing.T) {
 		},
 		"a node comes: the list is another": {change: func(_ *testing.T, r *rig) { r.nodes("aa") }, want: 1},
 		"a node goes": {
-			change: func(t *testing.T, r *rig) { must(t, r.cache.RemoveNode(r.logger, node("b", nil))) }, want: 0,
+			change: func(t *testing.T, r *rig) {
+				t.Helper()
+				must(t, r.cache.RemoveNode(r.logger, node("b", nil)))
+			}, want: 0,
 		},
 	}
 	for name, tc := range tests {

@@ -78,8 +78,8 @@ func (f File) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: name is used twice", where))
 		}
 		names[h.Name] = true
-		if h.Processor != "" && !slices.Contains(Processors(), h.Processor) {
-			errs = append(errs, fmt.Errorf("%s: processor %q is not one of %q", where, h.Processor, Processors()))
+		if err := h.validateProcessor(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 		}
 		if h.SystemUUID == "" || h.SystemID == "" || h.InitialBootID == "" {
 			errs = append(errs, fmt.Errorf("%s: systemUUID, systemID and initialBootID must be set", where))
@@ -97,6 +97,13 @@ func (f File) Validate() error {
 		ports[h.BMCPort] = h.Name
 	}
 	return errors.Join(errs...)
+}
+
+func (h Hardware) validateProcessor() error {
+	if h.Processor != "" && !slices.Contains(Processors(), h.Processor) {
+		return fmt.Errorf("processor %q is not one of %q", h.Processor, Processors())
+	}
+	return nil
 }
 
 // ReadFile reads and validates a hosts file.

@@ -21,10 +21,12 @@ const maxUtilization = 1000 * Full
 type Strategy int
 
 const (
-	// Least prefers the host that is utilised less. Utilisation beyond full goes on counting.
+	// Least prefers the host that is utilised less, halfway between without the VM and with it. Utilisation beyond full
+	// goes on counting.
 	Least Strategy = iota
-	// Most prefers the host that is utilised more, up to full. A host that would be over full in any resource comes
-	// after all that would not, and the less it is over full the better.
+	// Most prefers the host that is utilised more with the VM, up to full. A host without any VM comes after those that
+	// have one, and of such the one first that the VM fills least: the largest, on which most others will find room. A
+	// host that would be over full in any resource comes after all that would not, and the less it is over full the better.
 	Most
 )
 
@@ -47,14 +49,23 @@ type Policy struct {
 	MemoryOvercommit int64
 }
 
-// Usage is a host as it would be with the VM to be placed on it.
+// Usage is a host, without the VM to be placed and with it.
 type Usage struct {
-	// Room for guests, and the guests, of CPU and of memory in pages of PageSize.
+	// Room for guests, of CPU and of memory in pages of PageSize.
 	Room     model.Room
-	Guests   model.Guests
 	PageSize int64
-	// Allocatable is what all pods may request, Requested what they do request.
-	Allocatable, Requested Requests
+	// Allocatable is what all pods may request.
+	Allocatable Requests
+	// Without the VM and With it: what guests use and pods request.
+	Without, With Load
+	// Empty is true when the host has no other VM.
+	Empty bool
+}
+
+// Load is what guests use, memory in pages of one size, and what all pods request.
+type Load struct {
+	Guests    model.Guests
+	Requested Requests
 }
 
 // Requests is an amount of what pods request.
@@ -65,38 +76,46 @@ type Requests struct {
 	Memory int64
 }
 
-// Value returns how good a host is, the VM to be placed being counted in: greater is better. Only the order and the
-// difference of values of one policy mean something, a difference being one of utilisation, in millionths. Values lie
-// between -maxUtilization and Full.
+// Value returns how good a host is for the VM: greater is better. Only the order and the difference of values of one
+// policy mean something, a difference being one of utilisation, in millionths. Values lie between -maxUtilization-Full
+// and Full.
+//
+// Why Least looks halfway: what a host adds to the variance of utilisation over all hosts, by a VM that raises its
+// utilisation from u by d, is d(2u + d - 2m) over their number, m being the mean. Where that is negative is decided by
+// u + d/2. By u + d alone large hosts, on which d is small, would be fuller than small ones in the end.
 func (p Policy) Value(u Usage) int64 {
-	used := p.utilization(u)
+	with := p.utilization(u, u.With)
 	if p.Strategy == Least {
-		return -p.mean(used)
+		return -(p.mean(p.utilization(u, u.Without)) + p.mean(with) + 1) / 2
 	}
-	over := used
+	over := with
 	for i := range over {
 		over[i] = max(over[i]-Full, 0)
 	}
-	if beyond := p.mean(over); beyond > 0 {
-		return -beyond
+	switch beyond := p.mean(over); {
+	case beyond > 0:
+		return -Full - beyond
+	case u.Empty:
+		return -p.mean(with)
+	default:
+		return p.mean(with)
 	}
-	return p.mean(used)
 }
 
 // utilization by resource, in the order of the fields of Weights.
-func (p Policy) utilization(u Usage) [4]int64 {
+func (p Policy) utilization(u Usage, load Load) [4]int64 {
 	var used [4]int64
 	if p.Weights.VCPU > 0 {
-		used[0] = p.vcpuUtilization(u.Room, u.Guests)
+		used[0] = p.vcpuUtilization(u.Room, load.Guests)
 	}
 	if p.Weights.GuestMemory > 0 {
-		used[1] = p.memoryUtilization(u.Room, u.Guests, u.PageSize)
+		used[1] = p.memoryUtilization(u.Room, load.Guests, u.PageSize)
 	}
 	if p.Weights.CPURequests > 0 {
-		used[2] = ratio(u.Requested.MilliCPU, u.Allocatable.MilliCPU)
+		used[2] = ratio(load.Requested.MilliCPU, u.Allocatable.MilliCPU)
 	}
 	if p.Weights.MemoryRequests > 0 {
-		used[3] = ratio(u.Requested.Memory, u.Allocatable.Memory)
+		used[3] = ratio(load.Requested.Memory, u.Allocatable.Memory)
 	}
 	return used
 }

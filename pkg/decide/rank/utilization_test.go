@@ -37,6 +37,8 @@ func TestValue(t *testing.T) {
 		guests   model.Guests
 		pageSize int64
 		of, asks Requests // allocatable and requested
+		empty    bool
+		without  model.Guests // where it differs from guests
 		want     int64
 	}{
 		"nothing placed": {policy: policy(Least), room: room, want: 0},
@@ -65,11 +67,25 @@ func TestValue(t *testing.T) {
 			policy: policy(Most), room: room, guests: model.Guests{SharedVCPUs: 64, Memory: 64 * gib}, want: Full,
 		},
 		"most, one resource beyond full": {
-			policy: policy(Most), room: room, guests: model.Guests{SharedVCPUs: 128, Memory: 64 * gib}, want: -500_000,
+			policy: policy(Most), room: room, guests: model.Guests{SharedVCPUs: 128, Memory: 64 * gib}, want: -Full - 500_000,
+		},
+		"most, an empty host is the worse the more the VM fills it": {
+			policy: policy(Most), room: room, guests: model.Guests{SharedVCPUs: 16, Memory: 32 * gib}, empty: true, want: -375_000,
+		},
+		"most, an empty host that the VM overfills": {
+			policy: policy(Most), room: room, guests: model.Guests{SharedVCPUs: 128, Memory: 64 * gib}, empty: true, want: -Full - 500_000,
+		},
+		"least looks halfway": {
+			policy: policy(Least), room: room, without: model.Guests{SharedVCPUs: 8, Memory: 16 * gib},
+			guests: model.Guests{SharedVCPUs: 16, Memory: 32 * gib}, want: -281_250,
+		},
+		"least, on an empty host": {
+			policy: policy(Least), room: room, without: model.Guests{SharedVCPUs: 0, Memory: 1},
+			guests: model.Guests{SharedVCPUs: 16, Memory: 32 * gib}, empty: true, want: -187_500,
 		},
 		"most, a hair beyond full": {
 			policy: policy(Most), room: model.Room{MilliCPU: 16000, Memory: 1_000_000},
-			guests: model.Guests{SharedVCPUs: 64, Memory: 1_000_001}, want: -1,
+			guests: model.Guests{SharedVCPUs: 64, Memory: 1_000_001}, want: -Full - 1,
 		},
 		"no CPU at all": {
 			policy: policy(Least), room: model.Room{Memory: 64 * gib}, guests: model.Guests{SharedVCPUs: 1}, want: -maxUtilization / 2,
@@ -90,14 +106,19 @@ func TestValue(t *testing.T) {
 		},
 		"most, more requested than there is": {
 			policy: packing, room: room, of: Requests{MilliCPU: 16000, Memory: 64 * gib}, asks: Requests{MilliCPU: 16000, Memory: 96 * gib},
-			want: -125_000,
+			want: -Full - 125_000,
 		},
 		"a policy without weights": {room: room, guests: model.Guests{SharedVCPUs: 16}, want: 0},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
+			with := Load{Guests: tc.guests, Requested: tc.asks}
+			without := with
+			if tc.without != (model.Guests{}) {
+				without.Guests = tc.without
+			}
 			if got := tc.policy.Value(Usage{
-				Room: tc.room, Guests: tc.guests, PageSize: tc.pageSize, Allocatable: tc.of, Requested: tc.asks,
+				Room: tc.room, PageSize: tc.pageSize, Allocatable: tc.of, Without: without, With: with, Empty: tc.empty,
 			}); got != tc.want {
 				t.Errorf("Value() = %d, want %d", got, tc.want)
 			}
@@ -136,9 +157,15 @@ func anyRequests() *rapid.Generator[Requests] {
 func anyUsage() *rapid.Generator[Usage] {
 	return rapid.Custom(func(t *rapid.T) Usage {
 		return Usage{
-			Room: anyRoom().Draw(t, "room"), Guests: anyGuests().Draw(t, "guests"), PageSize: anyPageSize().Draw(t, "page size"),
-			Allocatable: anyRequests().Draw(t, "allocatable"), Requested: anyRequests().Draw(t, "requested"),
+			Room: anyRoom().Draw(t, "room"), PageSize: anyPageSize().Draw(t, "page size"), Allocatable: anyRequests().Draw(t, "allocatable"),
+			Without: anyLoad().Draw(t, "without"), With: anyLoad().Draw(t, "with"), Empty: rapid.Bool().Draw(t, "empty"),
 		}
+	})
+}
+
+func anyLoad() *rapid.Generator[Load] {
+	return rapid.Custom(func(t *rapid.T) Load {
+		return Load{Guests: anyGuests().Draw(t, "guests"), Requested: anyRequests().Draw(t, "requested")}
 	})
 }
 
@@ -173,8 +200,8 @@ func TestValueIsBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(rapid.SampledFrom([]Strategy{Least, Most}).Draw(t, "strategy")).Draw(t, "policy")
 		got := p.Value(anyUsage().Draw(t, "usage"))
-		if got < -maxUtilization || got > Full {
-			t.Fatalf("Value() = %d, want it in [%d, %d]", got, -maxUtilization, Full)
+		if got < -maxUtilization-Full || got > Full {
+			t.Fatalf("Value() = %d, want it in [%d, %d]", got, -maxUtilization-Full, Full)
 		}
 	})
 }
@@ -187,8 +214,13 @@ func TestLeastIsMonotone(t *testing.T) {
 		more := func(of int64, what string) int64 { return rapid.Int64Range(of, math.MaxInt64).Draw(t, "more "+what) }
 		before := p.Value(u)
 		fuller := u
-		fuller.Guests = u.Guests.Plus(anySize().Draw(t, "another"), 0)
-		fuller.Requested = Requests{MilliCPU: more(u.Requested.MilliCPU, "CPU requested"), Memory: more(u.Requested.Memory, "memory requested")}
+		another := anySize().Draw(t, "another")
+		for _, load := range []*Load{&fuller.Without, &fuller.With} {
+			load.Guests = load.Guests.Plus(another, 0)
+			load.Requested = Requests{
+				MilliCPU: more(load.Requested.MilliCPU, "CPU requested"), Memory: more(load.Requested.Memory, "memory requested"),
+			}
+		}
 		if after := p.Value(fuller); after > before {
 			t.Fatalf("another guest raised the value from %d to %d", before, after)
 		}
@@ -201,11 +233,11 @@ func TestLeastIsMonotone(t *testing.T) {
 	})
 }
 
-// Most: another guest makes a host better as long as nothing is over full, and worse from there on; and any host that
-// is not over full is better than any that is.
+// Most: another guest makes a host that is in use better as long as nothing is over full, and worse from there on. Hosts
+// in use come before empty ones, and these before all that are over full.
 func TestMostIsMonotoneOnEitherSideOfFull(t *testing.T) {
 	over := func(p Policy, u Usage) bool {
-		for _, used := range p.utilization(u) {
+		for _, used := range p.utilization(u, u.With) {
 			if used > Full {
 				return true
 			}
@@ -217,24 +249,28 @@ func TestMostIsMonotoneOnEitherSideOfFull(t *testing.T) {
 		amount := func(limit int64, what string) int64 { return rapid.Int64Range(0, limit).Draw(t, what) }
 		u := Usage{
 			Room: model.Room{MilliCPU: amount(512_000, "milliCPU"), Memory: amount(1<<42, "memory")},
-			Guests: model.Guests{
-				SharedVCPUs: amount(2048, "shared"), Memory: amount(1<<43, "guest memory"),
+			With: Load{
+				Guests:    model.Guests{SharedVCPUs: amount(2048, "shared"), Memory: amount(1<<43, "guest memory")},
+				Requested: Requests{MilliCPU: amount(512_000, "CPU requested"), Memory: amount(1<<42, "memory requested")},
 			},
 			Allocatable: Requests{MilliCPU: amount(512_000, "allocatable CPU"), Memory: amount(1<<42, "allocatable memory")},
-			Requested:   Requests{MilliCPU: amount(512_000, "CPU requested"), Memory: amount(1<<42, "memory requested")},
 		}
 		more := u
-		more.Guests = u.Guests.Plus(model.Size{VCPUs: amount(512, "vcpus"), Memory: amount(1<<42, "VM memory")}, 0)
-		more.Requested.MilliCPU += amount(64_000, "VM's CPU request")
-		more.Requested.Memory += amount(1<<42, "VM's memory request")
+		more.With.Guests = u.With.Guests.Plus(model.Size{VCPUs: amount(512, "vcpus"), Memory: amount(1<<42, "VM memory")}, 0)
+		more.With.Requested.MilliCPU += amount(64_000, "VM's CPU request")
+		more.With.Requested.Memory += amount(1<<42, "VM's memory request")
+		empty := u
+		empty.Empty = true
 		before, after := p.Value(u), p.Value(more)
 		switch {
 		case !over(p, more) && after < before:
 			t.Fatalf("another guest below full lowered the value from %d to %d", before, after)
 		case over(p, u) && after > before:
 			t.Fatalf("another guest beyond full raised the value from %d to %d", before, after)
-		case over(p, u) != (before < 0):
+		case over(p, u) != (before < -Full) || !over(p, u) && before < 0:
 			t.Fatalf("value %d, over full %t: a host that is not over full must be better than any that is", before, over(p, u))
+		case !over(p, u) && (p.Value(empty) > 0 || p.Value(empty) < -Full):
+			t.Fatalf("value %d of an empty host, want it between those in use and those over full", p.Value(empty))
 		}
 	})
 }

@@ -91,7 +91,7 @@ func TestScores(t *testing.T) {
 				vmis:  []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("big", 16, "16Gi")},
 			},
 			args: args(most), pod: newPod,
-			want: map[string]int64{"a": 100, "b": 50}, // 0.25 on either side of the mean
+			want: map[string]int64{"a": 100, "b": 46}, // 0.27 in use against 0.02 of an empty host, which counts against it
 		},
 		"most does not go beyond full": {
 			cluster: cluster{
@@ -100,7 +100,7 @@ func TestScores(t *testing.T) {
 				vmis:  []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("big", 63, "16Gi")},
 			},
 			args: args(most, vcpuOnly), pod: newPod,
-			want: map[string]int64{"a": 85, "b": 100}, // 65/64 against 2/64
+			want: map[string]int64{"a": 21, "b": 100}, // 65/64, beyond full, against 2/64 of an empty host
 		},
 		"without KubeVirt's API sizes come from pods": {
 			cluster: cluster{
@@ -125,7 +125,7 @@ func TestScores(t *testing.T) {
 				vmis: []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("one", 14, "1Gi"), vmi("two", 14, "1Gi")},
 			},
 			args: args(vcpuOnly), pod: newPod,
-			want: map[string]int64{"a": 50, "b": 100}, // 16/32 against 16/64
+			want: map[string]int64{"a": 52, "b": 100}, // 15/32 against 15/64
 		},
 		"a migrating VM counts at its target only": {
 			cluster: cluster{
@@ -207,7 +207,7 @@ func TestScores(t *testing.T) {
 				vmis:  []*kubevirtv1.VirtualMachineInstance{vmi("new", 4, "4Gi")},
 			},
 			args: args(), pod: newPod,
-			want: map[string]int64{"a": 52, "b": 100}, // 1/4 against 1/64
+			want: map[string]int64{"a": 69, "b": 100}, // half of 1/4 against half of 1/64
 		},
 		"beyond full it goes on": {
 			cluster: cluster{
@@ -257,7 +257,7 @@ func TestScores(t *testing.T) {
 				vmis:  []*kubevirtv1.VirtualMachineInstance{newVMI, vmi("one", 16, "16Gi")},
 			},
 			args: args(most, all), pod: newPod,
-			want: map[string]int64{"a": 100, "b": 50}, // a quarter in each
+			want: map[string]int64{"a": 100, "b": 47}, // a quarter in each
 		},
 		"requests with PreScore switched off": {
 			cluster: cluster{

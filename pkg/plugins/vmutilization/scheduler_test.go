@@ -88,12 +88,23 @@ func pod(name string) *corev1.Pod {
 // place makes a VM, the VirtualMachineInstance first, and returns where it was put.
 func (s *sim) place(ctx context.Context, t *testing.T, name string, vcpus uint32) string {
 	t.Helper()
+	return s.schedule(ctx, t, s.launcher(name, vcpus))
+}
+
+// run makes a VM that is on a host already.
+func (s *sim) run(host string, vcpus uint32) {
+	p := s.launcher("vm-on-"+host, vcpus)
+	p.Spec.NodeName = host
+	s.SetPod(p)
+}
+
+func (s *sim) launcher(name string, vcpus uint32) *corev1.Pod {
 	v := &kubevirtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID(name)}}
 	v.Spec.Domain.CPU = &kubevirtv1.CPU{Cores: vcpus}
 	s.SetVMI(v)
 	p := pod(name)
 	p.Labels = map[string]string{"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": name}
-	return s.schedule(ctx, t, p)
+	return p
 }
 
 func (s *sim) schedule(ctx context.Context, t *testing.T, p *corev1.Pod) string {
@@ -105,8 +116,8 @@ func (s *sim) schedule(ctx context.Context, t *testing.T, p *corev1.Pod) string 
 	return outcome.Node
 }
 
-// Launcher pods of VMs of different sizes are equal. Each host takes one pod: then upstream takes, for the next one of the
-// same signature, the host that was second best for the one before.
+// Launcher pods of VMs of different sizes are equal. Each host has a VM of one vCPU, so that it is in use, and takes one pod
+// more: then upstream takes, for the next one of the same signature, the host that was second best for the one before.
 func TestBatchingPlacesAsWithoutIt(t *testing.T) {
 	placements := func(t *testing.T, batching bool) (vms map[string]string, batched float64) {
 		t.Helper()
@@ -120,10 +131,16 @@ func TestBatchingPlacesAsWithoutIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		var nodes []*corev1.Node
-		for i, cpus := range []string{"1", "2", "3", "4", "6", "8", "12", "16", "24", "32", "48", "64"} {
-			nodes = append(nodes, host(fmt.Sprintf("host-%d", i), cpus, "1", nil))
+		for i, cpus := range []string{"2", "3", "4", "5", "7", "9", "13", "17", "25", "33", "49", "65"} {
+			nodes = append(nodes, host(fmt.Sprintf("host-%d", i), cpus, "2", nil))
 		}
 		s := newSim(ctx, t, "{strategy: Most, resources: [{name: vcpu}], cpuOvercommitPercent: 100}", nodes...)
+		for _, node := range nodes {
+			s.run(node.Name, 1)
+		}
+		if err := s.Scheduler.Settle(ctx); err != nil {
+			t.Fatal(err)
+		}
 		vms = map[string]string{}
 		for i, vcpus := range []uint32{1, 16, 2, 48, 3, 3, 12, 6} {
 			name := fmt.Sprintf("vm-%d-of-%d", i, vcpus)

@@ -60,11 +60,9 @@ func (pl *VMUtilization) Score(ctx context.Context, state fwk.CycleState, pod *c
 	}
 	size := cycle.VM.Size
 	host := cycle.Without(pl.view.Host(info))
-	usage := rank.Usage{
-		Room:     roomFor(info, &host.Others, size.PageSize),
-		Guests:   host.Home.Guests(size.PageSize).Plus(size, size.PageSize),
-		PageSize: size.PageSize,
-	}
+	usage := rank.Usage{Room: roomFor(info, &host.Others, size.PageSize), PageSize: size.PageSize, Empty: host.Home.VMs == 0}
+	usage.Without.Guests = host.Home.Guests(size.PageSize)
+	usage.With.Guests = usage.Without.Guests.Plus(size, size.PageSize)
 	if pl.scoresRequests() {
 		own, err := readRequests(state, pod)
 		if err != nil {
@@ -72,7 +70,8 @@ func (pl *VMUtilization) Score(ctx context.Context, state fwk.CycleState, pod *c
 		}
 		allocatable, requested := info.GetAllocatable(), info.GetRequested()
 		usage.Allocatable = rank.Requests{MilliCPU: allocatable.GetMilliCPU(), Memory: allocatable.GetMemory()}
-		usage.Requested = rank.Requests{
+		usage.Without.Requested = rank.Requests{MilliCPU: requested.GetMilliCPU(), Memory: requested.GetMemory()}
+		usage.With.Requested = rank.Requests{
 			MilliCPU: requested.GetMilliCPU() + own.MilliCPU, Memory: requested.GetMemory() + own.Memory,
 		}
 	}

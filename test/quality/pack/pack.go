@@ -5,6 +5,8 @@ package pack
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -40,13 +42,23 @@ type Packing struct {
 // fewest items and uses the fewest bins.
 func (p Problem) FirstFitDecreasing() Packing {
 	total := p.total()
-	itemOrders := map[string][]int{
-		"greatest share": p.items(total, false), "pickiest, then greatest share": p.items(total, true),
+	binOrders := map[string][]int{
+		"bins by greatest share, largest first":  p.bins(func(room []int64) float64 { return -share(room, total) }),
+		"bins by greatest share, smallest first": p.bins(func(room []int64) float64 { return share(room, total) }),
 	}
-	binOrders := map[string][]int{"large bins first": p.bins(total, -1), "small bins first": p.bins(total, 1)}
+	itemOrders := map[string][]int{
+		"items by greatest share":                 p.items(total, false),
+		"items by pickiness, then greatest share": p.items(total, true),
+	}
+	for d := range total {
+		binOrders[fmt.Sprintf("bins by dimension %d, largest first", d)] = p.bins(func(room []int64) float64 { return -float64(room[d]) })
+		itemOrders[fmt.Sprintf("items by dimension %d", d)] = order(len(p.Items), func(a, b int) int {
+			return cmp.Compare(p.Items[b].Need[d], p.Items[a].Need[d])
+		})
+	}
 	var best Packing
-	for _, items := range []string{"greatest share", "pickiest, then greatest share"} {
-		for _, bins := range []string{"large bins first", "small bins first"} {
+	for _, items := range slices.Sorted(maps.Keys(itemOrders)) {
+		for _, bins := range slices.Sorted(maps.Keys(binOrders)) {
 			got := p.firstFit(itemOrders[items], binOrders[bins])
 			got.Order = items + "; " + bins
 			if best.Order == "" || cmp.Or(cmp.Compare(got.Left, best.Left), cmp.Compare(got.Used, best.Used)) < 0 {
@@ -135,10 +147,9 @@ func (p Problem) items(total []int64, pickiest bool) []int {
 	})
 }
 
-func (p Problem) bins(total []int64, sign int) []int {
-	return order(len(p.Bins), func(a, b int) int {
-		return sign * cmp.Compare(share(p.Bins[a], total), share(p.Bins[b], total))
-	})
+// bins returns the order of bins by a key, least first.
+func (p Problem) bins(key func(room []int64) float64) []int {
+	return order(len(p.Bins), func(a, b int) int { return cmp.Compare(key(p.Bins[a]), key(p.Bins[b])) })
 }
 
 // order sorts 0..n-1, keeping equals as they are.

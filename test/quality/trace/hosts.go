@@ -77,20 +77,21 @@ type Generation struct {
 
 type generationShare struct {
 	Generation
-	share int
+	share int // per mille
 }
 
-// generations: a fleet that was bought over some years, and one odd machine in a hundred, from which nothing with
+// generations: a fleet that was bought over some years, and one odd machine in two hundred, from which nothing with
 // cpuModel host-model (KubeVirt's default) can be moved to the others: the trap of harvester#3015.
 var generations = []generationShare{
-	{Generation{"Cascadelake-Server", "Intel", []string{"Cascadelake-Server"}, []string{"md-clear"}}, 34},
-	{Generation{"Icelake-Server", "Intel", []string{"Cascadelake-Server", "Icelake-Server"}, []string{"md-clear", "avx512ifma"}}, 34},
+	{Generation{"Cascadelake-Server", "Intel", []string{"Cascadelake-Server"}, []string{"md-clear"}}, 340},
+	{Generation{"Icelake-Server", "Intel", []string{"Cascadelake-Server", "Icelake-Server"}, []string{"md-clear", "avx512ifma"}}, 345},
 	{Generation{
 		"SapphireRapids", "Intel",
-		[]string{"Cascadelake-Server", "Icelake-Server", "SapphireRapids"}, []string{"md-clear", "avx512ifma", "amx-tile"},
-	}, 20},
-	{Generation{"EPYC-Milan", "AMD", []string{"EPYC-Milan"}, []string{"npt"}}, 11},
-	{Generation{"EPYC-Genoa", "AMD", []string{"EPYC-Milan", "EPYC-Genoa"}, []string{"npt", "avx512ifma"}}, 1},
+		[]string{"Cascadelake-Server", "Icelake-Server", "SapphireRapids"},
+		[]string{"md-clear", "avx512ifma", "amx-tile"},
+	}, 200},
+	{Generation{"EPYC-Milan", "AMD", []string{"EPYC-Milan"}, []string{"npt"}}, 110},
+	{Generation{"EPYC-Genoa", "AMD", []string{"EPYC-Milan", "EPYC-Genoa"}, []string{"npt", "avx512ifma"}}, 5},
 }
 
 const zones = 3

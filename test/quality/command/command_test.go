@@ -1,0 +1,120 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/virt-scheduler/virt-scheduler/test/quality/profiles"
+	"github.com/virt-scheduler/virt-scheduler/test/quality/report"
+)
+
+// compare runs the command's comparison; config is the configuration that the project ships.
+func compare(t *testing.T, args ...string) *report.Report {
+	t.Helper()
+	o, err := Parse(append(args, "--config", "../../../manifests/profiles/kubescheduler-config.yaml"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Compare(t.Context(), o, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteText(t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func profile(t *testing.T, r *report.Report, name string) report.Profile {
+	t.Helper()
+	p, ok := r.Profile(name)
+	if !ok {
+		t.Fatalf("profile %s is not in the report", name)
+	}
+	return p
+}
+
+// assertQuality holds the profiles to what they are named for; spread is what Low's standard deviation may be of stock's,
+// hosts what High may use of first-fit-decreasing's.
+func assertQuality(t *testing.T, r *report.Report, spread, hosts float64) {
+	t.Helper()
+	low, high, none := profile(t, r, profiles.OurLow), profile(t, r, profiles.OurHigh), profile(t, r, profiles.OurNone)
+	stock, others := profile(t, r, profiles.Stock), profile(t, r, profiles.OpenShiftHigh)
+	if got := low.Arrived.VCPU.StdDev / stock.Arrived.VCPU.StdDev; got > spread {
+		t.Errorf("%s: standard deviation of vCPU utilisation %.2f of stock's, want at most %.2f", low.Name, got, spread)
+	}
+	if got := float64(high.Arrived.HostsUsed) / float64(r.OfflineArrived.FirstFitDecreasing); got > hosts {
+		t.Errorf("%s: %.2f times the hosts of first-fit-decreasing, want at most %.2f", high.Name, got, hosts)
+	}
+	if high.Churned.HostsUsed >= others.Churned.HostsUsed {
+		t.Errorf("%s uses %d hosts after churn, want fewer than OpenShift's %d", high.Name, high.Churned.HostsUsed, others.Churned.HostsUsed)
+	}
+	if got := none.CycleMicros / stock.CycleMicros; got > 2.0/3 {
+		t.Errorf("%s: cycle CPU %.2f of stock's, want at most two thirds", none.Name, got)
+	}
+}
+
+// TestSmall is the comparison at a size for every change. With 20 hosts a single one that is left out weighs much, so
+// the bounds are wider than those of the full size (nightly).
+func TestSmall(t *testing.T) {
+	assertQuality(t, compare(t, "--hosts", "20", "--vms", "400"), 0.8, 1.2)
+}
+
+func TestParseRefuses(t *testing.T) {
+	tests := map[string]struct {
+		args []string
+		want string
+	}{
+		"too few hosts":  {args: []string{"--hosts", "2"}, want: "hosts: 2, want 10 to 5000"},
+		"unknown output": {args: []string{"--output", "yaml"}, want: `--output "yaml", want text or json`},
+		"left over":      {args: []string{"more"}, want: `unexpected arguments ["more"]`},
+		"unknown flag":   {args: []string{"--host", "2"}, want: "flag provided but not defined: -host"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse(tc.args, io.Discard); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestWritesPlotsAndDocs(t *testing.T) {
+	r := compare(t, "--hosts", "10", "--vms", "50", "--churn", "0", "--profiles", profiles.OurLow+","+profiles.Stock)
+	dir := t.TempDir()
+	if err := r.WritePlots(dir); err != nil {
+		t.Fatal(err)
+	}
+	svg, err := os.ReadFile(dir + "/low.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(svg), "<polyline"); got != 2 {
+		t.Errorf("%d lines in the plot, want one per profile: 2", got)
+	}
+	document := dir + "/doc.md"
+	text := "before\n<!-- begin: written by make quality -->\nold\n<!-- end: written by make quality -->\nafter\n"
+	if err := os.WriteFile(document, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteDocs(document); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, times := range map[string]int{"before\n": 1, "after\n": 1, "old": 0, "| LowNodeUtilization |": 2} {
+		if got := strings.Count(string(content), want); got != times {
+			t.Errorf("%q occurs %d times in the document, want %d:\n%s", want, got, times, content)
+		}
+	}
+	if err := r.WriteDocs(dir + "/low.svg"); err == nil {
+		t.Error("no error for a document without markers")
+	}
+}

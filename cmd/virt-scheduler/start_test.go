@@ -93,7 +93,7 @@ func TestStartWithShippedConfig(t *testing.T) {
 				"DynamicResources", "ImageLocality", "InterPodAffinity", "NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit",
 				"PodTopologySpread", "TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
-			Weight: 20, QueueSort: []string{"PrioritySort"},
+			Weight: 100, QueueSort: []string{"PrioritySort"},
 		},
 		"virt-scheduler-high-node-utilization": {
 			OurFilters: filters,
@@ -151,7 +151,7 @@ func TestStartRefuses(t *testing.T) {
 				`strict decoding error: unknown field "stragegy"`,
 		},
 		"unknown field of a resource": {
-			old: "- name: vcpu\n              weight: 1", new: "- name: vcpu\n              wait: 1",
+			old: "- name: vcpu\n              weight: 4", new: "- name: vcpu\n              wait: 1",
 			want: `strict decoding error: decoding .profiles[0].pluginConfig[0]: strict decoding error: decoding args for plugin VMUtilization: ` +
 				`strict decoding error: unknown field "resources[0].wait"`,
 		},
@@ -174,7 +174,7 @@ func TestStartRefuses(t *testing.T) {
 				`VMUtilizationArgs.cpuOvercommitPercent of type int32`,
 		},
 		"bad values, all at once": {
-			old: "strategy: Least\n          resources:\n            - name: vcpu\n              weight: 1",
+			old: "strategy: Least\n          resources:\n            - name: vcpu\n              weight: 4",
 			new: "strategy: Lest\n          maxCPUOvercommitPercent: 0\n          resources:\n            - name: vcpus\n              weight: 101",
 			want: `initializing plugin "VMUtilization": [args.strategy: Unsupported value: "Lest": supported values: "Least", "Most", ` +
 				`args.resources[0].name: Unsupported value: "vcpus": supported values: "cpuRequests", "guestMemory", "memoryRequests", "vcpu", ` +
@@ -186,7 +186,7 @@ func TestStartRefuses(t *testing.T) {
 			want: `strict decoding error: unknown field "leaderElection.leaderElects"`,
 		},
 		"a plugin that is not": {
-			old: "- name: VMUtilization\n            weight: 20", new: "- name: VMUtilisation\n            weight: 20",
+			old: "- name: VMUtilization\n            weight: 100", new: "- name: VMUtilisation\n            weight: 100",
 			want: `VMUtilisation`,
 		},
 	}

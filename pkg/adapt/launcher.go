@@ -39,6 +39,12 @@ func VMOf(pod *corev1.Pod) (uid types.UID, ok bool) {
 	return uid, uid != ""
 }
 
+// IsVM is true for launcher pods.
+func IsVM(pod *corev1.Pod) bool {
+	_, ok := VMOf(pod)
+	return ok
+}
+
 // LauncherOf returns a launcher pod as the model sees it; uid is what VMOf said.
 func LauncherOf(pod *corev1.Pod, uid types.UID) model.Launcher {
 	_, target := pod.Labels[kubevirtv1.MigrationJobLabel]

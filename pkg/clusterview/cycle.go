@@ -5,14 +5,13 @@ package clusterview
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
@@ -40,8 +39,8 @@ func (c *Cycle) Without(h *Host) *Host {
 // Begin returns what the scheduling cycle of a pod knows. The first plugin that calls it in a cycle, in PreFilter or
 // PreScore, refreshes the view and leaves the answer in the cycle's state for the others.
 func (v *View) Begin(_ context.Context, state fwk.CycleState, pod *corev1.Pod) (*Cycle, error) {
-	c, err := read(state)
-	if c != nil || err != nil {
+	c, ok, err := adapt.ReadState[*Cycle](state, stateKey)
+	if ok || err != nil {
 		return c, err
 	}
 	if c, err = v.begin(pod); err != nil {
@@ -54,8 +53,8 @@ func (v *View) Begin(_ context.Context, state fwk.CycleState, pod *corev1.Pod) (
 // Cycle is Begin for extension points that run for many hosts at once, and must not write: it takes what Begin left.
 // Where nobody called Begin, as with PreFilter switched off in a profile, the first call of a cycle refreshes the view.
 func (v *View) Cycle(_ context.Context, state fwk.CycleState, pod *corev1.Pod) (*Cycle, error) {
-	c, err := read(state)
-	if c != nil || err != nil {
+	c, ok, err := adapt.ReadState[*Cycle](state, stateKey)
+	if ok || err != nil {
 		return c, err
 	}
 	if l := v.loose.Load(); l.is(state, pod) {
@@ -96,22 +95,6 @@ func (v *View) begin(pod *corev1.Pod) (*Cycle, error) {
 	defer v.mu.RUnlock()
 	for _, s := range v.places.of(c.VM.UID, nil) {
 		c.On = append(c.On, s.name)
-	}
-	return c, nil
-}
-
-// read returns nil when the state has no cycle.
-func read(state fwk.CycleState) (*Cycle, error) {
-	data, err := state.Read(stateKey)
-	if errors.Is(err, fwk.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading cycle state %q: %w", stateKey, err)
-	}
-	c, ok := data.(*Cycle)
-	if !ok {
-		return nil, fmt.Errorf("cycle state %q holds %T, want %T", stateKey, data, c)
 	}
 	return c, nil
 }

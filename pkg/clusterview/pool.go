@@ -6,11 +6,11 @@ package clusterview
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/nodefailures"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/perscheduler"
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/vmis"
 	"github.com/virt-scheduler/virt-scheduler/pkg/pending"
 )
@@ -20,50 +20,16 @@ var (
 	_ Failures = &nodefailures.Source{}
 )
 
-// Pool hands out one View per scheduler, whose profiles share it. One Pool belongs to one plugin registry, which may
-// serve several schedulers; nothing is global.
-type Pool struct {
-	vms   *vmis.Pool
-	mu    sync.Mutex
-	views map[fwk.SharedLister]*View
-}
+// Pool hands out one View per scheduler, whose profiles share it.
+type Pool = perscheduler.Pool[*View]
 
-// NewPool returns an empty pool.
-func NewPool() *Pool {
-	return &Pool{vms: vmis.NewPool(), views: map[fwk.SharedLister]*View{}}
-}
+// NewPool returns an empty pool. A View that it hands out watches what it follows besides the snapshot,
+// VirtualMachineInstances and NodeFailures, and wakes the VMs that wait for such. One of a handle without a snapshot
+// cannot be refreshed.
+func NewPool() *Pool { return perscheduler.NewPool(start) }
 
-// For returns the View of the scheduler that a handle belongs to. When it is asked for the first time it begins to
-// watch what the view follows besides the snapshot, VirtualMachineInstances and NodeFailures, and to wake the VMs that
-// wait for such. It ends, and is forgotten, with ctx, which must be the scheduler's. A scheduler is known by its snapshot: all its profiles have the
-// same one. A handle without one (some tests have none) gets a View of its own, which cannot be refreshed.
-func (p *Pool) For(ctx context.Context, handle fwk.Handle) (*View, error) {
-	scheduler := handle.SnapshotSharedLister()
-	if scheduler == nil {
-		return p.start(ctx, handle)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if view, ok := p.views[scheduler]; ok {
-		return view, nil
-	}
-	view, err := p.start(ctx, handle)
-	if err != nil {
-		return nil, err
-	}
-	p.views[scheduler] = view
-	context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.views[scheduler] == view {
-			delete(p.views, scheduler)
-		}
-	})
-	return view, nil
-}
-
-func (p *Pool) start(ctx context.Context, handle fwk.Handle) (*View, error) {
-	vms, err := p.vms.For(ctx, handle)
+func start(ctx context.Context, handle fwk.Handle) (*View, error) {
+	vms, err := vmis.Start(ctx, handle.KubeConfig())
 	if err != nil {
 		return nil, fmt.Errorf("starting to watch VirtualMachineInstances: %w", err)
 	}

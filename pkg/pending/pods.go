@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 )
@@ -44,31 +43,7 @@ func (p *pods) of(vm types.UID) map[string]*corev1.Pod {
 	return byName
 }
 
-func (p *pods) handler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc: p.seen,
-		UpdateFunc: func(before, after any) {
-			// A pod deleted and made anew under its name, while the watch was away, comes as an update.
-			b, ok := before.(*corev1.Pod)
-			if a, isPod := after.(*corev1.Pod); ok && isPod && a.UID != b.UID {
-				p.gone(b)
-			}
-			p.seen(after)
-		},
-		DeleteFunc: func(obj any) {
-			if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = final.Obj
-			}
-			p.gone(obj)
-		},
-	}
-}
-
-func (p *pods) seen(obj any) {
-	pod, ok := obj.(*corev1.Pod)
-	if !ok {
-		return
-	}
+func (p *pods) seen(pod *corev1.Pod) {
 	vm, ok := adapt.VMOf(pod)
 	if !ok {
 		return
@@ -85,11 +60,7 @@ func (p *pods) seen(obj any) {
 	p.byVM[vm][pod.UID] = pod
 }
 
-func (p *pods) gone(obj any) {
-	pod, ok := obj.(*corev1.Pod)
-	if !ok {
-		return
-	}
+func (p *pods) gone(pod *corev1.Pod) {
 	vm, ok := adapt.VMOf(pod)
 	if !ok {
 		return

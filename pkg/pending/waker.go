@@ -10,11 +10,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/follow"
 )
 
 // A storm of changes, as when thousands of VirtualMachineInstances are read anew, wakes at most this many VMs per second,
@@ -47,26 +48,12 @@ func start(ctx context.Context, handle fwk.Handle, limiter flowcontrol.RateLimit
 		queue:   workqueue.NewTyped[types.UID](),
 		limiter: limiter,
 	}
-	informer := factory.Core().V1().Pods().Informer()
-	registration, err := informer.AddEventHandler(w.pods.handler())
-	if err != nil {
+	if _, err := follow.Until(ctx, factory.Core().V1().Pods().Informer(), follow.Handler(w.pods.seen, w.pods.gone)); err != nil {
 		return nil, fmt.Errorf("following pods: %w", err)
 	}
-	context.AfterFunc(ctx, func() {
-		w.queue.ShutDown()
-		if err := removeHandler(informer, registration); err != nil {
-			klog.FromContext(ctx).Error(err, "Ceasing to follow pods")
-		}
-	})
+	context.AfterFunc(ctx, w.queue.ShutDown)
 	go w.run(ctx, handle)
 	return w, nil
-}
-
-func removeHandler(informer cache.SharedIndexInformer, registration cache.ResourceEventHandlerRegistration) error {
-	if informer.IsStopped() {
-		return nil
-	}
-	return informer.RemoveEventHandler(registration)
 }
 
 // Wake makes the scheduler try the pods of one VM again, if they wait.

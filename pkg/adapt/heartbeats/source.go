@@ -5,6 +5,7 @@ package heartbeats
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -13,10 +14,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
 	kubevirtv1 "kubevirt.io/api/core/v1"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/follow"
 )
 
 // Source knows the heartbeats of one scheduler's nodes. Its methods may be called at any time, by many goroutines.
@@ -142,25 +144,7 @@ func (s *Source) gone(node *corev1.Node) {
 	s.frozen.Store(nil)
 }
 
-func (s *Source) handler() cache.ResourceEventHandler {
-	see := func(obj any) {
-		if node, ok := obj.(*corev1.Node); ok {
-			s.seen(node)
-		}
-	}
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    see,
-		UpdateFunc: func(_, after any) { see(after) },
-		DeleteFunc: func(obj any) {
-			if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = final.Obj
-			}
-			if node, ok := obj.(*corev1.Node); ok {
-				s.gone(node)
-			}
-		},
-	}
-}
+func (s *Source) handler() cache.ResourceEventHandler { return follow.Handler(s.seen, s.gone) }
 
 // start returns a Source that follows the scheduler's own Node informer until ctx ends.
 func start(ctx context.Context, handle fwk.Handle, clock clock.PassiveClock) (*Source, error) {
@@ -169,15 +153,8 @@ func start(ctx context.Context, handle fwk.Handle, clock clock.PassiveClock) (*S
 	if factory == nil {
 		return s, nil // no scheduler's handle
 	}
-	nodes := factory.Core().V1().Nodes().Informer()
-	registration, err := nodes.AddEventHandler(s.handler())
-	if err != nil {
-		return nil, err
+	if _, err := follow.Until(ctx, factory.Core().V1().Nodes().Informer(), s.handler()); err != nil {
+		return nil, fmt.Errorf("watching heartbeats of nodes: %w", err)
 	}
-	context.AfterFunc(ctx, func() {
-		if err := nodes.RemoveEventHandler(registration); err != nil {
-			klog.FromContext(ctx).Error(err, "Stopping to watch heartbeats")
-		}
-	})
 	return s, nil
 }

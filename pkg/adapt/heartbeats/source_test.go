@@ -192,36 +192,10 @@ func TestFollowsTheSchedulersInformer(t *testing.T) {
 	eventually(t, "the node is forgotten", func() bool { return s.lastOf("a") == nil })
 }
 
-func TestPoolSharesWithinAScheduler(t *testing.T) {
+func TestHandleWithoutInformers(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	pool := NewPool(testclock.NewFakePassiveClock(time.Unix(0, 0)))
-	source := func(ctx context.Context, lister fwk.SharedLister) *Source {
-		t.Helper()
-		s, err := pool.For(ctx, handle(ctx, t, lister, informers.NewSharedInformerFactory(fake.NewClientset(), 0)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	first, second := cache.NewEmptySnapshot(), cache.NewEmptySnapshot()
-	a := source(ctx, first)
-	if source(ctx, first) != a {
-		t.Error("two profiles of one scheduler have two sources")
-	}
-	ctx2, cancel2 := context.WithCancel(ctx)
-	if source(ctx2, second) == a {
-		t.Error("two schedulers share a source")
-	}
-	cancel2()
-	eventually(t, "the ended scheduler is forgotten", func() bool {
-		pool.mu.Lock()
-		defer pool.mu.Unlock()
-		return len(pool.sources) == 1 && pool.sources[first] == a
-	})
-	if _, err := pool.For(ctx, handle(ctx, t, nil, nil)); err != nil {
-		t.Errorf("a handle without snapshot and informers: %v", err)
+	if _, err := NewPool(testclock.NewFakePassiveClock(time.Unix(0, 0))).For(ctx, handle(ctx, t, nil, nil)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -13,23 +13,23 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/follow"
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
 )
 
 // Source knows the nodes with open incidents. Its methods may be called at any time.
 type Source struct {
 	mu          sync.RWMutex
-	open        map[string]int // node -> its open incidents
+	open        map[string]map[string]struct{} // node -> names of its open incidents
 	subscribers []func(node string)
 }
 
 // Start returns a Source that follows the cluster until ctx ends. Without a client configuration it knows nothing.
 func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
-	s := &Source{open: map[string]int{}}
+	s := &Source{open: map[string]map[string]struct{}{}}
 	if kubeConfig == nil {
 		return s, nil
 	}
@@ -42,7 +42,7 @@ func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 		return nil, err
 	}
 	go func() {
-		if err := watch.Run(ctx, s.handler(), func() {}); err != nil {
+		if err := watch.Run(ctx, follow.Handler(s.seen, s.gone), func() {}); err != nil {
 			klog.FromContext(ctx).Error(err, "Watching NodeFailures")
 		}
 	}()
@@ -53,7 +53,7 @@ func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 func (s *Source) Failed(node string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.open[node] > 0
+	return len(s.open[node]) > 0
 }
 
 // Subscribe makes changed be called with each node for which Failed has just changed. It is called by the goroutine that
@@ -83,45 +83,30 @@ func keep(obj any) (any, error) {
 	}, nil
 }
 
-func (s *Source) handler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { s.count(nil, obj) },
-		UpdateFunc: s.count,
-		DeleteFunc: func(obj any) {
-			if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = final.Obj
-			}
-			s.count(obj, nil)
-		},
-	}
-}
+func (s *Source) seen(i *incident) { s.set(i, i.open) }
 
-func (s *Source) count(before, after any) {
-	s.add(before, -1)
-	s.add(after, 1)
-	for _, obj := range []any{before, after} {
-		if i, ok := obj.(*incident); ok {
-			s.publish(i.node)
+func (s *Source) gone(i *incident) { s.set(i, false) }
+
+func (s *Source) set(i *incident, open bool) {
+	s.mu.Lock()
+	before := len(s.open[i.node]) > 0
+	switch {
+	case !open:
+		if delete(s.open[i.node], i.Name); len(s.open[i.node]) == 0 {
+			delete(s.open, i.node)
 		}
+	case !before:
+		s.open[i.node] = map[string]struct{}{i.Name: {}}
+	default:
+		s.open[i.node][i.Name] = struct{}{}
 	}
-}
-
-func (s *Source) add(obj any, n int) {
-	i, ok := obj.(*incident)
-	if !ok || !i.open {
+	changed := before != (len(s.open[i.node]) > 0)
+	subscribers := s.subscribers
+	s.mu.Unlock()
+	if !changed {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[i.node] += n; s.open[i.node] == 0 {
-		delete(s.open, i.node)
-	}
-}
-
-func (s *Source) publish(node string) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, changed := range s.subscribers {
-		changed(node)
+	for _, tell := range subscribers {
+		tell(i.node)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2/ktesting"
 
@@ -61,8 +62,12 @@ func TestSource(t *testing.T) {
 	}
 	api.Delete("second")
 	eventually("deleted while open", "a", false)
-	if len(changed) == 0 {
-		t.Error("nobody was told")
+	var told []string
+	for len(changed) > 0 {
+		told = append(told, <-changed)
+	}
+	if diff := cmp.Diff([]string{"a", "b", "b", "a"}, told); diff != "" {
+		t.Errorf("nodes of which was told that they failed, or no longer (-want +got):\n%s", diff)
 	}
 	source.mu.RLock()
 	defer source.mu.RUnlock()

@@ -67,13 +67,13 @@ func TestMemoryPerVMI(t *testing.T) {
 			t.Fatal(err)
 		}
 		kept, err := source.keep(decoded)
-		if err == nil {
-			err = store.Add(kept)
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		source.seen(kept)
+		if err := store.Add(kept); err != nil {
+			t.Fatal(err)
+		}
+		source.seen(kept.(*entry))
 	}
 	per := (int64(heap()) - int64(before)) / count
 	t.Logf("FIGURE memory per VirtualMachineInstance: %d bytes (%d on the wire)", per, size)

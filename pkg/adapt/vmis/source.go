@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
-	fwk "k8s.io/kube-scheduler/framework"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch"
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/follow"
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
@@ -40,15 +40,6 @@ func (s *Source) VM(uid types.UID) (vm *model.VM, ok bool) {
 	}
 	vm, ok = value.(*model.VM)
 	return vm, ok
-}
-
-// Size returns what the guest of a VM sees; ok is false when its VirtualMachineInstance is not known.
-func (s *Source) Size(uid types.UID) (size model.Size, ok bool) {
-	vm, ok := s.VM(uid)
-	if !ok {
-		return model.Size{}, false
-	}
-	return vm.Size, true
 }
 
 // Subscribe makes changed be called with each VM that comes, goes, or changes in what the model says of it, after VM
@@ -95,14 +86,15 @@ func (s *Source) read() {
 // Synced is true once all VirtualMachineInstances of the cluster have been read.
 func (s *Source) Synced() bool { return s.synced.Load() }
 
-func start(ctx context.Context, handle fwk.Handle) (*Source, error) {
+// Start returns a Source that follows the cluster until ctx ends. Without a client configuration it knows nothing.
+func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 	s := &Source{}
 	logger := klog.FromContext(ctx)
-	if handle.KubeConfig() == nil {
+	if kubeConfig == nil {
 		logger.Info("No client configuration: VM sizes are guessed from launcher pods")
 		return s, nil
 	}
-	watch, err := crdwatch.New(handle.KubeConfig(), crdwatch.Resource{
+	watch, err := crdwatch.New(kubeConfig, crdwatch.Resource{
 		GroupVersion: kubevirtv1.GroupVersion, Plural: "virtualmachineinstances", Kind: "VirtualMachineInstances",
 		Without:     "VM sizes are guessed from launcher pods",
 		AddToScheme: kubevirtv1.AddToScheme, Object: &kubevirtv1.VirtualMachineInstance{},
@@ -111,33 +103,14 @@ func start(ctx context.Context, handle fwk.Handle) (*Source, error) {
 		return nil, err
 	}
 	go func() {
-		if err := watch.Run(ctx, s.handler(), s.read); err != nil {
+		if err := watch.Run(ctx, follow.Handler(s.seen, s.gone), s.read); err != nil {
 			logger.Error(err, "Watching VirtualMachineInstances")
 		}
 	}()
 	return s, nil
 }
 
-func (s *Source) handler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc: s.seen,
-		UpdateFunc: func(before, after any) {
-			// A VMI deleted and made anew under its name, while the watch was away, comes as an update.
-			b, ok := before.(*entry)
-			if a, isEntry := after.(*entry); ok && isEntry && a.UID != b.UID {
-				s.gone(b)
-			}
-			s.seen(after)
-		},
-		DeleteFunc: s.gone,
-	}
-}
-
-func (s *Source) seen(obj any) {
-	e, ok := obj.(*entry)
-	if !ok {
-		return
-	}
+func (s *Source) seen(e *entry) {
 	known, ok := s.VM(e.UID)
 	if ok && *known == *e.vm {
 		e.vm = known // KubeVirt writes a VMI's status often, and seldom what matters here
@@ -147,12 +120,7 @@ func (s *Source) seen(obj any) {
 	s.publish(e.UID, ok && known.Size.Exceeds(e.vm.Size))
 }
 
-func (s *Source) gone(obj any) {
-	if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = final.Obj
-	}
-	if e, ok := obj.(*entry); ok {
-		s.vms.Delete(e.UID)
-		s.publish(e.UID, false) // its pod goes, too, and that is an event
-	}
+func (s *Source) gone(e *entry) {
+	s.vms.Delete(e.UID)
+	s.publish(e.UID, false) // its pod goes, too, and that is an event
 }

@@ -11,13 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2/ktesting"
-	fwk "k8s.io/kube-scheduler/framework"
-	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
-	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/crdwatch/simapi"
@@ -45,38 +40,23 @@ func vmi(name string, uid types.UID, cores uint32) *kubevirtv1.VirtualMachineIns
 	return v
 }
 
-// handle makes a real handle of a profile without plugins.
-func handle(ctx context.Context, t *testing.T, config *rest.Config, lister fwk.SharedLister, factory informers.SharedInformerFactory) fwk.Handle {
-	t.Helper()
-	options := []frameworkruntime.Option{frameworkruntime.WithInformerFactory(factory), frameworkruntime.WithKubeConfig(config)}
-	if lister != nil {
-		options = append(options, frameworkruntime.WithSnapshotSharedLister(lister))
-	}
-	h, err := frameworkruntime.NewFramework(ctx, frameworkruntime.Registry{}, nil, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
 func newSource(t *testing.T, config *rest.Config) *Source {
 	t.Helper()
 	_, ctx := ktesting.NewTestContext(t)
 	ctx, cancel := context.WithCancel(ctx)
 	t.Cleanup(cancel)
-	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
-	source, err := NewPool().For(ctx, handle(ctx, t, config, nil, factory))
+	source, err := Start(ctx, config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	factory.Start(ctx.Done())
-	factory.WaitForCacheSync(ctx.Done())
 	return source
 }
 
 func sizeOf(s *Source, uid types.UID) model.Size {
-	size, _ := s.Size(uid)
-	return size
+	if vm, ok := s.VM(uid); ok {
+		return vm.Size
+	}
+	return model.Size{}
 }
 
 func (s *Source) vcpus(uid types.UID) int64 { return sizeOf(s, uid).VCPUs }
@@ -96,11 +76,11 @@ func TestSourceFollowsVMIs(t *testing.T) {
 	eventually(t, "a resized one", func() bool { return source.vcpus("uid-a") == 4 })
 	api.Set(vmi("b", "uid-b2", 5))
 	eventually(t, "one made anew under its name", func() bool { return source.vcpus("uid-b2") == 5 })
-	if _, ok := source.Size("uid-b"); ok {
+	if _, ok := source.VM("uid-b"); ok {
 		t.Error("the one before it is still known")
 	}
 	api.Delete("a")
-	eventually(t, "a deleted one", func() bool { _, ok := source.Size("uid-a"); return !ok })
+	eventually(t, "a deleted one", func() bool { _, ok := source.VM("uid-a"); return !ok })
 }
 
 // KubeVirt writes a VMI's status all the time; who subscribes hears of what matters only.
@@ -178,7 +158,7 @@ func TestSourceWaitsForKubeVirt(t *testing.T) {
 	api := simapi.New(t, simapi.VMIs)
 	api.Set(vmi("a", "uid-a", 2))
 	source := newSource(t, api.Config())
-	if _, ok := source.Size("uid-a"); ok || source.Synced() {
+	if _, ok := source.VM("uid-a"); ok || source.Synced() {
 		t.Fatal("something is known before KubeVirt is installed")
 	}
 	api.Install()
@@ -198,45 +178,7 @@ func TestSourceWaitsForPermission(t *testing.T) {
 
 func TestSourceWithoutClientConfiguration(t *testing.T) {
 	source := newSource(t, nil)
-	if _, ok := source.Size("uid-a"); ok || source.Synced() {
+	if _, ok := source.VM("uid-a"); ok || source.Synced() {
 		t.Error("something is known without a client")
 	}
-}
-
-func TestPoolSharesWithinAScheduler(t *testing.T) {
-	_, ctx := ktesting.NewTestContext(t)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	api := simapi.New(t, simapi.VMIs)
-	api.Install()
-	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
-	first, second := cache.NewEmptySnapshot(), cache.NewEmptySnapshot()
-	pool := NewPool()
-	source := func(ctx context.Context, lister fwk.SharedLister) *Source {
-		t.Helper()
-		s, err := pool.For(ctx, handle(ctx, t, api.Config(), lister, factory))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	a := source(ctx, first)
-	if source(ctx, first) != a {
-		t.Error("two profiles of one scheduler have two sources")
-	}
-	ctx2, cancel2 := context.WithCancel(ctx)
-	b := source(ctx2, second)
-	if a == b {
-		t.Error("two schedulers share a source")
-	}
-	eventually(t, "both are read", func() bool { return a.Synced() && b.Synced() })
-	if got := api.Reads(); got > 4 {
-		t.Errorf("%d lists and watches for two sources, want at most 4", got)
-	}
-	cancel2()
-	eventually(t, "the ended scheduler is forgotten", func() bool {
-		pool.mu.Lock()
-		defer pool.mu.Unlock()
-		return len(pool.sources) == 1 && pool.sources[first] == a
-	})
 }

@@ -6,7 +6,6 @@ package vmnodeselection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,7 +34,7 @@ func (s *preFilterState) Clone() fwk.StateData { return s }
 
 // PreFilter finds out what the VM wishes; for a pod that is no VM it skips Filter.
 func (pl *VMNodeSelection) PreFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if !isVM(pod) {
+	if !adapt.IsVM(pod) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	cycle, err := pl.view.Begin(ctx, state, pod)
@@ -106,35 +105,20 @@ func (pl *VMNodeSelection) health(node *corev1.Node, known *clusterview.Host, no
 // readState returns what PreFilter wrote, or computes it, without writing, when PreFilter was switched off in the
 // profile. It is nil for a pod that is no VM.
 func (pl *VMNodeSelection) readState(ctx context.Context, state fwk.CycleState, pod *corev1.Pod) (*preFilterState, error) {
-	data, err := state.Read(preFilterStateKey)
-	if errors.Is(err, fwk.ErrNotFound) {
-		if !isVM(pod) {
-			return nil, nil
-		}
-		cycle, err := pl.view.Cycle(ctx, state, pod)
-		if err != nil {
-			return nil, err
-		}
-		return pl.stateOf(cycle), nil
+	s, ok, err := adapt.ReadState[*preFilterState](state, preFilterStateKey)
+	if ok || err != nil || !adapt.IsVM(pod) {
+		return s, err
 	}
+	cycle, err := pl.view.Cycle(ctx, state, pod)
 	if err != nil {
-		return nil, fmt.Errorf("reading cycle state %q: %w", preFilterStateKey, err)
+		return nil, err
 	}
-	s, ok := data.(*preFilterState)
-	if !ok {
-		return nil, fmt.Errorf("cycle state %q holds %T, want %T", preFilterStateKey, data, s)
-	}
-	return s, nil
+	return pl.stateOf(cycle), nil
 }
 
 func (pl *VMNodeSelection) stateOf(cycle *clusterview.Cycle) *preFilterState {
 	guest := pl.guests.of(cycle.VM)
 	return &preFilterState{vm: cycle.VM, guest: guest, table: pl.tableOf(guest, pl.current()), now: pl.beats.Now()}
-}
-
-func isVM(pod *corev1.Pod) bool {
-	_, ok := adapt.VMOf(pod)
-	return ok
 }
 
 func metaOf(class clusterview.Class) metav1.ObjectMeta {

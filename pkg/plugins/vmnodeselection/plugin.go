@@ -5,18 +5,16 @@ package vmnodeselection
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/heartbeats"
-	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config/validation"
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/fit"
@@ -59,7 +57,7 @@ const (
 // of views, and of virt-handlers from one of heartbeats.
 func NewFactory(views *clusterview.Pool, beats *heartbeats.Pool) frameworkruntime.PluginFactory {
 	return func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
-		args, err := getArgs(obj)
+		args, err := validation.Args(obj, validation.ValidateVMNodeSelectionArgs)
 		if err != nil {
 			return nil, err
 		}
@@ -88,19 +86,8 @@ func (pl *VMNodeSelection) Name() string { return Name }
 // SignPod refuses to sign VMs: two equal launcher pods may hold guests with different wishes, and a
 // VirtualMachineInstance changes without its pod. For other pods there is nothing to sign, so that they are batched.
 func (pl *VMNodeSelection) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment, *fwk.Status) {
-	if isVM(pod) {
+	if adapt.IsVM(pod) {
 		return nil, fwk.NewStatus(fwk.Unschedulable, reasonNotSigned)
 	}
 	return nil, nil
-}
-
-func getArgs(obj runtime.Object) (*config.VMNodeSelectionArgs, error) {
-	args, ok := obj.(*config.VMNodeSelectionArgs)
-	if !ok {
-		return nil, fmt.Errorf("want args to be of type VMNodeSelectionArgs, got %T", obj)
-	}
-	if err := validation.ValidateVMNodeSelectionArgs(field.NewPath("args"), args); err != nil {
-		return nil, err
-	}
-	return args, nil
 }

@@ -5,12 +5,11 @@ package vmnodeselection
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/fit"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/migratability"
@@ -42,7 +41,7 @@ func (r *reckoning) Clone() fwk.StateData { return r }
 // PreScore counts the exits of the hosts that are left, class by class. It skips Score for a pod that is no VM, and for
 // a VM that KubeVirt never migrates.
 func (pl *VMNodeSelection) PreScore(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, hosts []fwk.NodeInfo) *fwk.Status {
-	if !isVM(pod) {
+	if !adapt.IsVM(pod) {
 		return fwk.NewStatus(fwk.Skip)
 	}
 	if _, err := pl.view.Begin(ctx, state, pod); err != nil {
@@ -90,24 +89,17 @@ func (pl *VMNodeSelection) ScoreExtensions() fwk.ScoreExtensions { return nil }
 // readReckoning returns what PreScore wrote. Where PreScore was switched off in the profile, it counts for each host
 // again; it is nil for a pod that is not to be scored.
 func (pl *VMNodeSelection) readReckoning(ctx context.Context, state fwk.CycleState, pod *corev1.Pod) (*reckoning, error) {
-	data, err := state.Read(preScoreStateKey)
-	if errors.Is(err, fwk.ErrNotFound) {
-		s, err := pl.readState(ctx, state, pod)
-		if err != nil || s == nil || !migratability.CanEverMove(s.vm.Wishes) {
-			return nil, err
-		}
-		r := pl.reckon(s, pod)
-		for at := range r.exits {
-			r.count(at)
-		}
-		return r, nil
+	r, ok, err := adapt.ReadState[*reckoning](state, preScoreStateKey)
+	if ok || err != nil {
+		return r, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading cycle state %q: %w", preScoreStateKey, err)
+	s, err := pl.readState(ctx, state, pod)
+	if err != nil || s == nil || !migratability.CanEverMove(s.vm.Wishes) {
+		return nil, err
 	}
-	r, ok := data.(*reckoning)
-	if !ok {
-		return nil, fmt.Errorf("cycle state %q holds %T, want %T", preScoreStateKey, data, r)
+	r = pl.reckon(s, pod)
+	for at := range r.exits {
+		r.count(at)
 	}
 	return r, nil
 }

@@ -10,12 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/taint"
 )
 
 // PreFilter skips Filter for pods that are no VMs, and for VMs whose tolerations are all good enough for any taint.
 func (pl *VMTaintToleration) PreFilter(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if !isVM(pod) || !pl.admission.Concerns(pod.Spec.Tolerations) {
+	if !adapt.IsVM(pod) || !pl.admission.Concerns(pod.Spec.Tolerations) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	return nil, nil
@@ -27,7 +28,7 @@ func (pl *VMTaintToleration) PreFilterExtensions() fwk.PreFilterExtensions { ret
 // Filter refuses hosts whose taints the VM tolerates, but not well enough. No preemption can help there.
 func (pl *VMTaintToleration) Filter(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, host fwk.NodeInfo) *fwk.Status {
 	taints := host.Node().Spec.Taints
-	if len(taints) == 0 || !isVM(pod) {
+	if len(taints) == 0 || !adapt.IsVM(pod) {
 		return nil
 	}
 	verdict := pl.admission.Judge(pod.Spec.Tolerations, taints)

@@ -5,11 +5,9 @@ package vmtainttoleration
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/features"
@@ -46,7 +44,7 @@ const (
 
 // New returns the plugin.
 func New(_ context.Context, obj runtime.Object, _ fwk.Handle) (fwk.Plugin, error) {
-	args, err := getArgs(obj)
+	args, err := validation.Args(obj, validation.ValidateVMTaintTolerationArgs)
 	if err != nil {
 		return nil, err
 	}
@@ -80,27 +78,11 @@ func (pl *VMTaintToleration) Name() string { return Name }
 // SignPod signs what verdict and score depend on beside the node: the tolerations, whatever their order, and being a VM.
 // The VM itself does not matter, nor does its VirtualMachineInstance. Of other pods there is nothing to sign.
 func (pl *VMTaintToleration) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment, *fwk.Status) {
-	if !isVM(pod) {
+	if !adapt.IsVM(pod) {
 		return nil, nil
 	}
 	return []fwk.SignFragment{
 		{Key: vmSignerName, Value: true},
 		{Key: fwk.TolerationsSignerName, Value: fwk.TolerationsSigner(pod)},
 	}, nil
-}
-
-func isVM(pod *corev1.Pod) bool {
-	_, ok := adapt.VMOf(pod)
-	return ok
-}
-
-func getArgs(obj runtime.Object) (*config.VMTaintTolerationArgs, error) {
-	args, ok := obj.(*config.VMTaintTolerationArgs)
-	if !ok {
-		return nil, fmt.Errorf("want args to be of type VMTaintTolerationArgs, got %T", obj)
-	}
-	if err := validation.ValidateVMTaintTolerationArgs(field.NewPath("args"), args); err != nil {
-		return nil, err
-	}
-	return args, nil
 }

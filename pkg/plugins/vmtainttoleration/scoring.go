@@ -9,12 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/taint"
 )
 
 // PreScore skips Score for pods that are no VMs.
 func (pl *VMTaintToleration) PreScore(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
-	if !isVM(pod) {
+	if !adapt.IsVM(pod) {
 		return fwk.NewStatus(fwk.Skip)
 	}
 	return nil
@@ -24,7 +25,7 @@ func (pl *VMTaintToleration) PreScore(_ context.Context, _ fwk.CycleState, pod *
 func (pl *VMTaintToleration) Score(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, host fwk.NodeInfo) (int64, *fwk.Status) {
 	node := host.Node()
 	dirt := pl.cleanliness.Dirt(pod.Spec.Tolerations, node.Spec.Taints, node.Status.Conditions)
-	if dirt > 0 && !isVM(pod) { // PreScore was switched off
+	if dirt > 0 && !adapt.IsVM(pod) { // PreScore was switched off
 		return taint.Clean, nil
 	}
 	return taint.Score(dirt), nil

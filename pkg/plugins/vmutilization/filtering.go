@@ -26,7 +26,7 @@ const (
 
 // PreFilter brings the view up to date; it skips Filter for a pod that is no VM, and where there are no caps.
 func (pl *VMUtilization) PreFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if !isVM(pod) || (!pl.caps.Any() && !pl.overrides.any()) {
+	if !adapt.IsVM(pod) || (!pl.caps.Any() && !pl.overrides.any()) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	if _, err := pl.view.Begin(ctx, state, pod); err != nil {

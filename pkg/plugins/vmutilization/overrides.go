@@ -9,11 +9,11 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/follow"
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/rank"
 )
@@ -63,24 +63,11 @@ func followOverrides(ctx context.Context, handle fwk.Handle, caps rank.Caps) (*o
 	if factory == nil {
 		return o, nil
 	}
-	informer := factory.Core().V1().Nodes().Informer()
-	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    o.seen,
-		UpdateFunc: func(_, after any) { o.seen(after) },
-		DeleteFunc: o.gone,
-	})
+	synced, err := follow.Until(ctx, factory.Core().V1().Nodes().Informer(), follow.Handler(o.seen, o.gone))
 	if err != nil {
 		return nil, fmt.Errorf("following nodes: %w", err)
 	}
-	o.synced = registration.HasSynced
-	context.AfterFunc(ctx, func() {
-		if informer.IsStopped() {
-			return
-		}
-		if err := informer.RemoveEventHandler(registration); err != nil {
-			o.logger.Error(err, "Ceasing to follow nodes")
-		}
-	})
+	o.synced = synced
 	return o, nil
 }
 
@@ -91,11 +78,7 @@ func (o *overrides) any() bool {
 	return len(o.byNode) > 0 || !o.synced()
 }
 
-func (o *overrides) seen(obj any) {
-	node, ok := obj.(*corev1.Node)
-	if !ok {
-		return
-	}
+func (o *overrides) seen(node *corev1.Node) {
 	text, ok := node.Annotations[config.OvercommitAnnotation]
 	o.mu.Lock()
 	before, had := o.byNode[node.Name]
@@ -123,14 +106,7 @@ func (o *overrides) report(node *corev1.Node, err error) {
 	}
 }
 
-func (o *overrides) gone(obj any) {
-	if final, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = final.Obj
-	}
-	node, ok := obj.(*corev1.Node)
-	if !ok {
-		return
-	}
+func (o *overrides) gone(node *corev1.Node) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.byNode, node.Name)

@@ -5,11 +5,9 @@ package vmutilization
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
@@ -54,7 +52,7 @@ const (
 // NewFactory returns the factory of the plugin. All that it makes take what they know of hosts from one pool.
 func NewFactory(pool *clusterview.Pool) frameworkruntime.PluginFactory {
 	return func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
-		args, err := getArgs(obj)
+		args, err := validation.Args(obj, validation.ValidateVMUtilizationArgs)
 		if err != nil {
 			return nil, err
 		}
@@ -79,15 +77,10 @@ func (pl *VMUtilization) Name() string { return Name }
 // SignPod refuses to sign VMs: two equal launcher pods may hold guests of different sizes, and the guests on the
 // hosts change size without any pod changing. For other pods there is nothing to sign, so that they are batched.
 func (pl *VMUtilization) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment, *fwk.Status) {
-	if isVM(pod) {
+	if adapt.IsVM(pod) {
 		return nil, fwk.NewStatus(fwk.Unschedulable, reasonNotSigned)
 	}
 	return nil, nil
-}
-
-func isVM(pod *corev1.Pod) bool {
-	_, ok := adapt.VMOf(pod)
-	return ok
 }
 
 // roomFor returns what a host offers to guests. Pods that are no VMs take room away, by their requests: to a guest it
@@ -132,15 +125,4 @@ func capsOf(args *config.VMUtilizationArgs) rank.Caps {
 		caps.Memory = int64(*percent)
 	}
 	return caps
-}
-
-func getArgs(obj runtime.Object) (*config.VMUtilizationArgs, error) {
-	args, ok := obj.(*config.VMUtilizationArgs)
-	if !ok {
-		return nil, fmt.Errorf("want args to be of type VMUtilizationArgs, got %T", obj)
-	}
-	if err := validation.ValidateVMUtilizationArgs(field.NewPath("args"), args); err != nil {
-		return nil, err
-	}
-	return args, nil
 }

@@ -5,7 +5,6 @@ package vmutilization
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +12,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/rank"
 )
 
@@ -26,7 +26,7 @@ func (s *preScoreState) Clone() fwk.StateData { return s }
 
 // PreScore brings the view up to date; for a pod that is no VM it skips Score.
 func (pl *VMUtilization) PreScore(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
-	if !isVM(pod) {
+	if !adapt.IsVM(pod) {
 		return fwk.NewStatus(fwk.Skip)
 	}
 	cycle, err := pl.view.Begin(ctx, state, pod)
@@ -103,18 +103,15 @@ func (pl *VMUtilization) scoresRequests() bool {
 // readRequests returns what PreScore wrote, or computes it, without writing, when PreScore was switched off in the
 // profile.
 func readRequests(state fwk.CycleState, pod *corev1.Pod) (rank.Requests, error) {
-	data, err := state.Read(preScoreStateKey)
-	if errors.Is(err, fwk.ErrNotFound) {
+	s, ok, err := adapt.ReadState[*preScoreState](state, preScoreStateKey)
+	switch {
+	case err != nil:
+		return rank.Requests{}, err
+	case ok:
+		return s.requests, nil
+	default:
 		return requestsOf(pod)
 	}
-	if err != nil {
-		return rank.Requests{}, fmt.Errorf("reading cycle state %q: %w", preScoreStateKey, err)
-	}
-	s, ok := data.(*preScoreState)
-	if !ok {
-		return rank.Requests{}, fmt.Errorf("cycle state %q holds %T, want %T", preScoreStateKey, data, s)
-	}
-	return s.requests, nil
 }
 
 // requestsOf returns what a pod requests, as NodeInfo will count it.

@@ -4,8 +4,10 @@
 package v1
 
 import (
+	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -29,23 +31,32 @@ func value[T any](p *T) T {
 }
 
 func addConversions(scheme *runtime.Scheme) error {
-	if err := addVMNodeSelectionConversions(scheme); err != nil {
-		return err
-	}
-	if err := addVMTaintTolerationConversions(scheme); err != nil {
-		return err
-	}
-	return addVMUtilizationConversions(scheme)
+	return errors.Join(
+		addConversion(scheme, vmNodeSelectionToInternal, vmNodeSelectionFromInternal),
+		addConversion(scheme, vmTaintTolerationToInternal, vmTaintTolerationFromInternal),
+		addConversion(scheme, vmUtilizationToInternal, vmUtilizationFromInternal),
+	)
 }
 
-func typed[A, B any](a, b any) (*A, *B, error) {
-	in, ok := a.(*A)
-	if !ok {
-		return nil, nil, fmt.Errorf("converting plugin arguments: got %T, want %T", a, in)
+func addConversion[V, I any](scheme *runtime.Scheme, toInternal func(*V, *I), fromInternal func(*I, *V)) error {
+	return errors.Join(
+		scheme.AddConversionFunc((*V)(nil), (*I)(nil), typed(toInternal)),
+		scheme.AddConversionFunc((*I)(nil), (*V)(nil), typed(fromInternal)),
+	)
+}
+
+// typed makes of a conversion between two types what a scheme calls.
+func typed[A, B any](convert func(*A, *B)) conversion.ConversionFunc {
+	return func(a, b any, _ conversion.Scope) error {
+		in, ok := a.(*A)
+		if !ok {
+			return fmt.Errorf("converting plugin arguments: got %T, want %T", a, in)
+		}
+		out, ok := b.(*B)
+		if !ok {
+			return fmt.Errorf("converting plugin arguments: got %T, want %T", b, out)
+		}
+		convert(in, out)
+		return nil
 	}
-	out, ok := b.(*B)
-	if !ok {
-		return nil, nil, fmt.Errorf("converting plugin arguments: got %T, want %T", b, out)
-	}
-	return in, out, nil
 }

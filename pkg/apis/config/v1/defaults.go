@@ -14,20 +14,19 @@ func setDefault[T any](field **T, value T) {
 }
 
 func addDefaults(scheme *runtime.Scheme) error {
-	scheme.AddTypeDefaultingFunc(&VMTaintTolerationArgs{}, func(obj any) {
-		if args, ok := obj.(*VMTaintTolerationArgs); ok {
-			SetDefaultsVMTaintTolerationArgs(args)
-		}
-	})
-	scheme.AddTypeDefaultingFunc(&VMNodeSelectionArgs{}, func(obj any) {
-		if args, ok := obj.(*VMNodeSelectionArgs); ok {
-			SetDefaultsVMNodeSelectionArgs(args)
-		}
-	})
-	scheme.AddTypeDefaultingFunc(&VMUtilizationArgs{}, func(obj any) {
-		if args, ok := obj.(*VMUtilizationArgs); ok {
-			SetDefaultsVMUtilizationArgs(args)
-		}
-	})
+	addDefaulting(scheme, SetDefaultsVMNodeSelectionArgs)
+	addDefaulting(scheme, SetDefaultsVMTaintTolerationArgs)
+	addDefaulting(scheme, SetDefaultsVMUtilizationArgs)
 	return nil
+}
+
+func addDefaulting[V any, P interface {
+	*V
+	runtime.Object
+}](scheme *runtime.Scheme, set func(P)) {
+	scheme.AddTypeDefaultingFunc(P(new(V)), func(obj any) {
+		if args, ok := obj.(P); ok {
+			set(args)
+		}
+	})
 }

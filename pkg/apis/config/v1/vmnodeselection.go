@@ -7,7 +7,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
@@ -64,36 +63,20 @@ func (in *VMNodeSelectionArgs) DeepCopyObject() runtime.Object {
 	return in.DeepCopy()
 }
 
-func addVMNodeSelectionConversions(scheme *runtime.Scheme) error {
-	err := scheme.AddConversionFunc((*VMNodeSelectionArgs)(nil), (*config.VMNodeSelectionArgs)(nil),
-		func(a, b any, _ conversion.Scope) error {
-			in, out, err := typed[VMNodeSelectionArgs, config.VMNodeSelectionArgs](a, b)
-			if err != nil {
-				return err
-			}
-			*out = config.VMNodeSelectionArgs{
-				TypeMeta:                out.TypeMeta,
-				HeartbeatTolerance:      value(in.HeartbeatTolerance).Duration,
-				RequirePublished:        value(in.RequirePublished),
-				MigratabilitySaturation: value(in.MigratabilitySaturation),
-			}
-			return nil
-		})
-	if err != nil {
-		return err
+func vmNodeSelectionToInternal(in *VMNodeSelectionArgs, out *config.VMNodeSelectionArgs) {
+	*out = config.VMNodeSelectionArgs{
+		TypeMeta:                out.TypeMeta,
+		HeartbeatTolerance:      value(in.HeartbeatTolerance).Duration,
+		RequirePublished:        value(in.RequirePublished),
+		MigratabilitySaturation: value(in.MigratabilitySaturation),
 	}
-	return scheme.AddConversionFunc((*config.VMNodeSelectionArgs)(nil), (*VMNodeSelectionArgs)(nil),
-		func(a, b any, _ conversion.Scope) error {
-			in, out, err := typed[config.VMNodeSelectionArgs, VMNodeSelectionArgs](a, b)
-			if err != nil {
-				return err
-			}
-			*out = VMNodeSelectionArgs{
-				TypeMeta:                out.TypeMeta,
-				HeartbeatTolerance:      &metav1.Duration{Duration: in.HeartbeatTolerance},
-				RequirePublished:        clone(&in.RequirePublished),
-				MigratabilitySaturation: clone(&in.MigratabilitySaturation),
-			}
-			return nil
-		})
+}
+
+func vmNodeSelectionFromInternal(in *config.VMNodeSelectionArgs, out *VMNodeSelectionArgs) {
+	*out = VMNodeSelectionArgs{
+		TypeMeta:                out.TypeMeta,
+		HeartbeatTolerance:      &metav1.Duration{Duration: in.HeartbeatTolerance},
+		RequirePublished:        clone(&in.RequirePublished),
+		MigratabilitySaturation: clone(&in.MigratabilitySaturation),
+	}
 }

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
@@ -184,26 +183,4 @@ func vmTaintTolerationFromInternal(in *config.VMTaintTolerationArgs, out *VMTain
 		status, weight := string(c.Status), c.Weight
 		out.AdverseConditions = append(out.AdverseConditions, AdverseCondition{Type: string(c.Type), Status: &status, Weight: &weight})
 	}
-}
-
-func addVMTaintTolerationConversions(scheme *runtime.Scheme) error {
-	err := scheme.AddConversionFunc((*VMTaintTolerationArgs)(nil), (*config.VMTaintTolerationArgs)(nil),
-		func(a, b any, _ conversion.Scope) error {
-			in, out, err := typed[VMTaintTolerationArgs, config.VMTaintTolerationArgs](a, b)
-			if err == nil {
-				vmTaintTolerationToInternal(in, out)
-			}
-			return err
-		})
-	if err != nil {
-		return err
-	}
-	return scheme.AddConversionFunc((*config.VMTaintTolerationArgs)(nil), (*VMTaintTolerationArgs)(nil),
-		func(a, b any, _ conversion.Scope) error {
-			in, out, err := typed[config.VMTaintTolerationArgs, VMTaintTolerationArgs](a, b)
-			if err == nil {
-				vmTaintTolerationFromInternal(in, out)
-			}
-			return err
-		})
 }

@@ -5,7 +5,6 @@ package v1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
@@ -127,26 +126,4 @@ func vmUtilizationFromInternal(in *config.VMUtilizationArgs, out *VMUtilizationA
 	for _, r := range in.Resources {
 		out.Resources = append(out.Resources, VMResourceWeight{Name: string(r.Name), Weight: &r.Weight})
 	}
-}
-
-func addVMUtilizationConversions(scheme *runtime.Scheme) error {
-	err := scheme.AddConversionFunc((*VMUtilizationArgs)(nil), (*config.VMUtilizationArgs)(nil),
-		func(a, b any, _ conversion.Scope) error {
-			in, out, err := typed[VMUtilizationArgs, config.VMUtilizationArgs](a, b)
-			if err == nil {
-				vmUtilizationToInternal(in, out)
-			}
-			return err
-		})
-	if err != nil {
-		return err
-	}
-	return scheme.AddConversionFunc((*config.VMUtilizationArgs)(nil), (*VMUtilizationArgs)(nil),
-		func(a, b any, _ conversion.Scope) error {
-			in, out, err := typed[config.VMUtilizationArgs, VMUtilizationArgs](a, b)
-			if err == nil {
-				vmUtilizationFromInternal(in, out)
-			}
-			return err
-		})
 }

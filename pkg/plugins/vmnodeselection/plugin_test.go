@@ -123,16 +123,16 @@ func TestSignPod(t *testing.T) {
 // Launcher pods of VMs with different wishes are equal. With batching as without it, each has to be on the host that is
 // best for it among those that were free.
 func TestBatchingPlacesAsWell(t *testing.T) {
-	for _, batching := range []bool{false, true} {
-		t.Run(fmt.Sprintf("batching %t", batching), func(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		t.Run(fmt.Sprintf("batching %t", on), func(t *testing.T) {
 			var batched float64
 			for seed := range uint64(4) {
 				s := runOfTwins(rand.New(rand.NewPCG(seed, 7)))
-				placed, hints := s.place(t, batching)
+				placed, hints := s.place(t, on)
 				batched += hints
 				verify(t, s, placed)
 			}
-			if (batched > 0) != batching {
+			if (batched > 0) != on {
 				t.Errorf("%v pods were batched", batched)
 			}
 		})

@@ -13,18 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
-	featuregatetesting "k8s.io/component-base/featuregate/testing"
-	"k8s.io/component-base/metrics/testutil"
 	"k8s.io/klog/v2/ktesting"
-	"k8s.io/kubernetes/pkg/features"
 	"k8s.io/kubernetes/pkg/scheduler"
-	"k8s.io/kubernetes/pkg/scheduler/metrics"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins"
 	"github.com/virt-scheduler/virt-scheduler/test/perf/simapi"
+	"github.com/virt-scheduler/virt-scheduler/test/perf/simapi/batching"
 )
 
 // configuration of a scheduler whose only opinions are those of the plugin, and whether a pod fits by its requests.
@@ -119,17 +115,8 @@ func (s *sim) schedule(ctx context.Context, t *testing.T, p *corev1.Pod) string 
 // Launcher pods of VMs of different sizes are equal. Each host has a VM of one vCPU, so that it is in use, and takes one pod
 // more: then upstream takes, for the next one of the same signature, the host that was second best for the one before.
 func TestBatchingPlacesAsWithoutIt(t *testing.T) {
-	placements := func(t *testing.T, batching bool) (vms map[string]string, batched float64) {
+	placements := func(ctx context.Context, t *testing.T) map[string]string {
 		t.Helper()
-		featuregatetesting.SetFeatureGateDuringTest(t, utilfeature.DefaultFeatureGate, features.OpportunisticBatching, batching)
-		_, ctx := ktesting.NewTestContext(t)
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		counter := metrics.BatchAttemptStats.WithLabelValues("virt-scheduler", metrics.BatchAttemptHintUsed)
-		before, err := testutil.GetCounterMetricValue(counter)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var nodes []*corev1.Node
 		for i, cpus := range []string{"2", "3", "4", "5", "7", "9", "13", "17", "25", "33", "49", "65"} {
 			nodes = append(nodes, host(fmt.Sprintf("host-%d", i), cpus, "2", nil))
@@ -141,7 +128,7 @@ func TestBatchingPlacesAsWithoutIt(t *testing.T) {
 		if err := s.Scheduler.Settle(ctx); err != nil {
 			t.Fatal(err)
 		}
-		vms = map[string]string{}
+		vms := map[string]string{}
 		for i, vcpus := range []uint32{1, 16, 2, 48, 3, 3, 12, 6} {
 			name := fmt.Sprintf("vm-%d-of-%d", i, vcpus)
 			vms[name] = s.place(ctx, t, name, vcpus)
@@ -151,23 +138,20 @@ func TestBatchingPlacesAsWithoutIt(t *testing.T) {
 				t.Errorf("plain pod %d was not placed", i)
 			}
 		}
-		after, err := testutil.GetCounterMetricValue(counter)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return vms, after - before
+		return vms
 	}
 	want := map[string]string{
 		"vm-0-of-1": "host-0", "vm-1-of-16": "host-7", "vm-2-of-2": "host-1", "vm-3-of-48": "host-10", "vm-4-of-3": "host-2",
 		"vm-5-of-3": "host-3", "vm-6-of-12": "host-6", "vm-7-of-6": "host-4",
 	}
-	for _, batching := range []bool{false, true} {
-		t.Run(fmt.Sprintf("batching %t", batching), func(t *testing.T) {
-			got, batched := placements(t, batching)
+	for _, on := range []bool{false, true} {
+		t.Run(fmt.Sprintf("batching %t", on), func(t *testing.T) {
+			var got map[string]string
+			batched := batching.Run(t, on, "virt-scheduler", func(ctx context.Context) { got = placements(ctx, t) })
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("placements (-want +got):\n%s", diff)
 			}
-			if (batched > 0) != batching { // the plain pods
+			if (batched > 0) != on { // the plain pods
 				t.Errorf("%v pods were batched", batched)
 			}
 		})

@@ -79,6 +79,8 @@ func viewEqualsRebuild(t *rapid.T) {
 	m.check(t)
 }
 
+// pick draws one of those that there are. Where there are none rapid is told to draw another action in this one's place:
+// that is what Skip means in a Repeat. No check is left out by it; check runs after the last action in any case.
 func pick[K ~string, V any](t *rapid.T, of map[K]V, what string) K {
 	if len(of) == 0 {
 		t.Skip("there is no " + what)
@@ -256,7 +258,7 @@ func (m *machine) checkChanged(t *rapid.T) {
 	list, err := m.snapshot.NodeInfos().List()
 	must(t, err)
 	if len(list) == 0 {
-		t.Skip("no node")
+		t.Skip("no node to be changed: another action is drawn")
 	}
 	at := rapid.IntRange(0, len(list)-1).Draw(t, "node")
 	changed := list[at].Snapshot()

@@ -101,6 +101,18 @@ func (s *stage) migrate(vm string) {
 	})
 }
 
+// awaitMoved waits until a migration of the VM has ended well, and it is no longer on a node.
+func (s *stage) awaitMoved(vm, from string) {
+	s.t.Helper()
+	s.await(vm+" to have moved", 2*time.Minute, func() (bool, string, error) {
+		now, err := s.vmi(vm)
+		if err != nil || now == nil || now.Status.MigrationState == nil {
+			return false, "no migration", err
+		}
+		return now.Status.MigrationState.Completed && now.Status.NodeName != from, "on " + now.Status.NodeName, nil
+	})
+}
+
 // awaitHeld waits until the migration stands at the stage, by what is known in that stage: before the switch-over the target's
 // domain is there; at it the guest runs on the target and the API says source; after it the API says target.
 func (s *stage) awaitHeld(vm, hold, source, target string) {
@@ -149,15 +161,9 @@ func TestMigrationUndisturbed(t *testing.T) {
 	vmi := s.awaitRunning("vm", 2*time.Minute, "")
 	s.admit(s.nodes[1])
 	s.migrate("vm")
-	s.await("vm to have moved", 2*time.Minute, func() (bool, string, error) {
-		now, err := s.vmi("vm")
-		if err != nil || now == nil || now.Status.MigrationState == nil {
-			return false, "no migration", err
-		}
-		return now.Status.MigrationState.Completed && now.Status.NodeName == s.nodes[1], fmt.Sprintf("on %s", now.Status.NodeName), nil
-	})
-	if now := s.awaitRunning("vm", 30*time.Second, ""); now.UID != vmi.UID {
-		t.Errorf("VMI %s, want %s: it was started anew", now.UID, vmi.UID)
+	s.awaitMoved("vm", s.nodes[0])
+	if now := s.awaitRunning("vm", 30*time.Second, ""); now.UID != vmi.UID || now.Status.NodeName != s.nodes[1] {
+		t.Errorf("VMI %s on %s, want %s on %s: it was started anew, or elsewhere", now.UID, now.Status.NodeName, vmi.UID, s.nodes[1])
 	}
 	for _, node := range s.nodes {
 		if all, err := s.failures(node); err != nil || len(all) != 0 {

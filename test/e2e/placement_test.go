@@ -34,10 +34,7 @@ func TestDyingVirtHandler(t *testing.T) {
 	t.Parallel()
 	s := suite.newStage(t, 2)
 	dying, well := s.nodes[0], s.nodes[1]
-	s.admit(well)
-	s.create(s.newVM("load-1"), s.newVM("load-2"))
-	s.awaitPlaced("load-1", well)
-	s.awaitPlaced("load-2", well)
+	s.load(well)
 	s.admit(dying) // it is empty, and by that the better host
 	s.change(dying, simhost.Patch{VirtHandler: to(false)})
 	ended := time.Now()
@@ -72,10 +69,7 @@ func TestDrainTaint(t *testing.T) {
 	t.Parallel()
 	s := suite.newStage(t, 2)
 	drained, well := s.nodes[0], s.nodes[1]
-	s.admit(well)
-	s.create(s.newVM("load-1"), s.newVM("load-2"))
-	s.awaitPlaced("load-1", well)
-	s.awaitPlaced("load-2", well)
+	s.load(well)
 	s.setTaints(drained, corev1.Taint{Key: drainTaint, Effect: corev1.TaintEffectNoSchedule})
 	s.admit(drained)
 
@@ -114,13 +108,7 @@ func TestHostModelClasses(t *testing.T) {
 	s.awaitRunning("stock", 2*time.Minute, "")
 
 	s.migrate("ours")
-	s.await("ours to have moved", 2*time.Minute, func() (bool, string, error) {
-		now, err := s.vmi("ours")
-		if err != nil || now == nil || now.Status.MigrationState == nil {
-			return false, "no migration", err
-		}
-		return now.Status.MigrationState.Completed && now.Status.NodeName != ours.Status.NodeName, "on " + now.Status.NodeName, nil
-	})
+	s.awaitMoved("ours", ours.Status.NodeName)
 	s.migrate("stock")
 	s.await("the migration of stock to find no host", placeable, func() (bool, string, error) {
 		for _, pod := range s.launcherPods("stock") {
@@ -130,6 +118,15 @@ func TestHostModelClasses(t *testing.T) {
 		}
 		return false, fmt.Sprintf("%d launcher pods, none unschedulable", len(s.launcherPods("stock"))), nil
 	})
+}
+
+// load admits a node and puts two VMs there, so that an empty one is the better host.
+func (s *stage) load(node string) {
+	s.t.Helper()
+	s.admit(node)
+	s.create(s.newVM("load-1"), s.newVM("load-2"))
+	s.awaitPlaced("load-1", node)
+	s.awaitPlaced("load-2", node)
 }
 
 func scheduled(pod *corev1.Pod) *corev1.PodCondition {

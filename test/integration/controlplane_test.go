@@ -95,6 +95,13 @@ func useEtcd(t *testing.T) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
+// applyBase creates what the scheduler needs of manifests/base.
+func (c *controlPlane) applyBase(t *testing.T) {
+	t.Helper()
+	c.apply(t, "manifests/base/00-namespace.yaml")
+	c.apply(t, "manifests/base/rbac-scheduler.yaml")
+}
+
 // apply creates the objects of a manifest of the repository.
 func (c *controlPlane) apply(t *testing.T, manifest string) {
 	t.Helper()

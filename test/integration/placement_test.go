@@ -26,8 +26,7 @@ var (
 // installed until after.
 func TestPlacement(t *testing.T) {
 	c := startControlPlane(t)
-	c.apply(t, "manifests/base/00-namespace.yaml")
-	c.apply(t, "manifests/base/rbac-scheduler.yaml")
+	c.applyBase(t)
 	c.createHost(t, "a", "", nil)
 	c.createHost(t, "b", "", nil)
 	c.startScheduler(t)

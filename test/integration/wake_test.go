@@ -25,8 +25,7 @@ var nodeFailures = schema.GroupVersionResource{Group: "virt-scheduler.io", Versi
 // minutes. Whoever waits for one of these is tried again at once.
 func TestWake(t *testing.T) {
 	c := startControlPlane(t)
-	c.apply(t, "manifests/base/00-namespace.yaml")
-	c.apply(t, "manifests/base/rbac-scheduler.yaml")
+	c.applyBase(t)
 	c.installVMIs(t)
 	c.installNodeFailures(t)
 	c.startScheduler(t)

@@ -4,11 +4,11 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/metrics"
-	"syscall"
 	"time"
+
+	"github.com/virt-scheduler/virt-scheduler/test/perf/cputime"
 )
 
 // usage is what the process has used so far.
@@ -21,16 +21,16 @@ type usage struct {
 }
 
 func used() (usage, error) {
-	var rusage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &rusage); err != nil {
-		return usage{}, fmt.Errorf("reading the CPU time of this process: %w", err)
+	cpu, err := cputime.Process()
+	if err != nil {
+		return usage{}, err
 	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	gc := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
 	metrics.Read(gc)
 	return usage{
-		cpu:     time.Duration(rusage.Utime.Nano() + rusage.Stime.Nano()),
+		cpu:     cpu,
 		gc:      time.Duration(gc[0].Value.Float64() * float64(time.Second)),
 		mallocs: memory.Mallocs,
 		bytes:   memory.TotalAlloc,

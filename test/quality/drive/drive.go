@@ -17,6 +17,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins"
+	"github.com/virt-scheduler/virt-scheduler/test/perf/cputime"
 	"github.com/virt-scheduler/virt-scheduler/test/perf/simapi"
 	"github.com/virt-scheduler/virt-scheduler/test/quality/trace"
 )
@@ -104,10 +105,17 @@ func (r *run) start(ctx context.Context, profile schedulerconfig.KubeSchedulerPr
 	}
 	schedule := r.scheduler.SchedulePod
 	r.scheduler.SchedulePod = func(ctx context.Context, f framework.Framework, state fwk.CycleState, pod *corev1.Pod) (scheduler.ScheduleResult, error) {
-		before := processCPU()
-		result, err := schedule(ctx, f, state, pod)
-		r.result.CycleCPU = append(r.result.CycleCPU, processCPU()-before)
-		return result, err
+		before, err := cputime.Process()
+		if err != nil {
+			return scheduler.ScheduleResult{}, err
+		}
+		result, failed := schedule(ctx, f, state, pod)
+		after, err := cputime.Process()
+		if err != nil {
+			return scheduler.ScheduleResult{}, err
+		}
+		r.result.CycleCPU = append(r.result.CycleCPU, after-before)
+		return result, failed
 	}
 	return nil
 }

@@ -32,9 +32,6 @@ var ours = map[string]string{
 	"virt-scheduler-no-scoring":            OurNone,
 }
 
-//go:embed stock.yaml
-var stock []byte
-
 //go:embed openshift-low.yaml
 var openShiftLow []byte
 
@@ -71,11 +68,15 @@ func Load(shipped string) ([]Profile, error) {
 		}
 		all = append(all, Profile{Name: name, Ours: true, Config: p})
 	}
+	stock, err := simapi.StockProfile("default-scheduler")
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, Profile{Name: Stock, Config: stock})
 	for _, other := range []struct {
 		name    string
 		content []byte
 	}{
-		{Stock, stock},
 		{OpenShiftLow, openShiftLow},
 		{OpenShiftHigh, openShiftHigh},
 		{OpenShiftNone, openShiftNone},

@@ -32,10 +32,6 @@ func (r *Report) WriteDocs(path string) error {
 func (r *Report) markdown() string {
 	out := &strings.Builder{}
 	for _, churned := range []bool{false, true} {
-		offline := r.OfflineArrived
-		if churned {
-			offline = r.OfflineChurned
-		}
 		fmt.Fprintf(out, "\n**%s**\n\n", r.title(churned))
 		for i, row := range r.rows(churned) {
 			fmt.Fprintf(out, "| %s |\n", strings.Join(row, " | "))
@@ -43,7 +39,7 @@ func (r *Report) markdown() string {
 				fmt.Fprintf(out, "|%s\n", strings.Repeat("---|", len(row)))
 			}
 		}
-		fmt.Fprintf(out, "\n%s.\n", offline)
+		fmt.Fprintf(out, "\n%s.\n", r.offline(churned))
 	}
 	fmt.Fprintf(out, "\n%s", legend)
 	return out.String()

@@ -65,6 +65,14 @@ func (r *Report) rows(churned bool) [][]string {
 	return rows
 }
 
+// offline is what is compared with.
+func (r *Report) offline(churned bool) Offline {
+	if churned {
+		return r.OfflineChurned
+	}
+	return r.OfflineArrived
+}
+
 func (r *Report) title(churned bool) string {
 	o := r.Options
 	if churned {
@@ -92,10 +100,6 @@ func (o Offline) String() string {
 func (r *Report) WriteText(w io.Writer) error {
 	out := &strings.Builder{}
 	for _, churned := range []bool{false, true} {
-		offline := r.OfflineArrived
-		if churned {
-			offline = r.OfflineChurned
-		}
 		fmt.Fprintf(out, "%s\n\n", r.title(churned))
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		for _, row := range r.rows(churned) {
@@ -106,7 +110,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		if err := table.Flush(); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s\n\n", offline)
+		fmt.Fprintf(out, "%s\n\n", r.offline(churned))
 	}
 	out.WriteString(legend)
 	_, err := io.WriteString(w, out.String())

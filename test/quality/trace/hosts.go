@@ -6,6 +6,7 @@ package trace
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // Host is one machine.
@@ -140,7 +141,7 @@ func (h Host) Receives(vm VM, from Host) bool {
 	if vm.CPUModel != "" {
 		return true
 	}
-	return contains(h.Generation.Runs, from.Generation.Model) && containsAll(h.Generation.Features, from.Generation.Features)
+	return slices.Contains(h.Generation.Runs, from.Generation.Model) && containsAll(h.Generation.Features, from.Generation.Features)
 }
 
 // Admits says whether the VM may start on the host, by labels and by the kinds of resources that the host has at all.
@@ -149,23 +150,12 @@ func (h Host) Admits(vm VM) bool {
 	case vm.Flavour.Dedicated && !h.CPUManager, vm.Flavour.HugePages && h.HugePages == 0:
 		return false
 	case vm.CPUModel != "":
-		return contains(h.Generation.Runs, vm.CPUModel)
+		return slices.Contains(h.Generation.Runs, vm.CPUModel)
 	default:
 		return true
 	}
 }
 
-func contains(all []string, one string) bool { return containsAll(all, []string{one}) }
-
 func containsAll(all, some []string) bool {
-	have := make(map[string]bool, len(all))
-	for _, s := range all {
-		have[s] = true
-	}
-	for _, s := range some {
-		if !have[s] {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }

@@ -140,18 +140,43 @@ func TestRoundTrip(t *testing.T) {
 	want := defaults.DeepCopy()
 	want.Strategy, want.MaxCPUOvercommitPercent, want.MaxMemoryOvercommitPercent = config.StrategyMost, percent(400), percent(150)
 	want.Resources = append(want.Resources, config.VMResourceWeight{Name: "x", Weight: 3})
+	checkRoundTrip(t, want)
+}
+
+// checkRoundTrip converts arguments to what users write, sets defaults as the loader does, and converts them back.
+func checkRoundTrip(t *testing.T, want runtime.Object, compare ...cmp.Option) {
+	t.Helper()
+	compare = append(compare, cmpopts.IgnoreTypes(metav1.TypeMeta{}))
 	for name, scheme := range map[string]*runtime.Scheme{"upstream's": upstreamscheme.Scheme, "one of its own": own()} {
+		versioned, err := scheme.ConvertToVersion(want.DeepCopyObject(), v1.SchemeGroupVersion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := versioned.DeepCopyObject()
+		scheme.Default(copied)
+		back, err := scheme.ConvertToVersion(copied, config.SchemeGroupVersion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, back, compare...); diff != "" {
+			t.Errorf("scheme %s: after the round trip (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// refusal is arguments that the loader refuses, and what its error contains.
+type refusal struct{ args, want string }
+
+func checkRefused(t *testing.T, plugin string, tests map[string]refusal) {
+	t.Helper()
+	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			versioned, err := scheme.ConvertToVersion(want, v1.SchemeGroupVersion)
-			if err != nil {
-				t.Fatal(err)
+			got, err := load(t, plugin, tc.args)
+			if err == nil {
+				t.Fatalf("loaded as %+v, want an error", got)
 			}
-			back, err := scheme.ConvertToVersion(versioned.DeepCopyObject(), config.SchemeGroupVersion)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, back, cmpopts.IgnoreTypes(metav1.TypeMeta{})); diff != "" {
-				t.Errorf("after the round trip (-want +got):\n%s", diff)
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %q, want it to contain %q", err, tc.want)
 			}
 		})
 	}

@@ -4,16 +4,13 @@
 package scheme
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	upstreamscheme "k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	v1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/v1"
@@ -59,22 +56,12 @@ func TestVMNodeSelectionDefaultsAreValid(t *testing.T) {
 }
 
 func TestLoadVMNodeSelectionArgsIsStrict(t *testing.T) {
-	for name, tc := range map[string]struct{ args, want string }{
+	checkRefused(t, "VMNodeSelection", map[string]refusal{
 		"unknown field":           {`{tolerance: 180s}`, `strict decoding error: unknown field "tolerance"`},
 		"a field twice":           {`{requirePublished: true, requirePublished: false}`, `key "requirePublished" already set in map`},
 		"a number for a duration": {`{heartbeatTolerance: 180}`, `cannot unmarshal number`},
 		"a string for a truth":    {`{requirePublished: "true"}`, `cannot unmarshal string`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := load(t, "VMNodeSelection", tc.args)
-			if err == nil {
-				t.Fatalf("loaded as %+v, want an error", got)
-			}
-			if !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %q, want it to contain %q", err, tc.want)
-			}
-		})
-	}
+	})
 }
 
 // What --write-config-to writes can be read again and means the same.
@@ -82,23 +69,7 @@ func TestVMNodeSelectionArgsRoundTrip(t *testing.T) {
 	for name, want := range map[string]config.VMNodeSelectionArgs{
 		"defaults": selectionDefaults, "zero": {}, "some": {HeartbeatTolerance: time.Hour, RequirePublished: true, MigratabilitySaturation: 9},
 	} {
-		t.Run(name, func(t *testing.T) {
-			for _, scheme := range []*runtime.Scheme{upstreamscheme.Scheme, own()} {
-				versioned, err := scheme.ConvertToVersion(want.DeepCopy(), v1.SchemeGroupVersion)
-				if err != nil {
-					t.Fatal(err)
-				}
-				copied := versioned.DeepCopyObject()
-				scheme.Default(copied)
-				back, err := scheme.ConvertToVersion(copied, config.SchemeGroupVersion)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(&want, back, cmpopts.IgnoreTypes(metav1.TypeMeta{})); diff != "" {
-					t.Errorf("after the round trip (-want +got):\n%s", diff)
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { checkRoundTrip(t, &want) })
 	}
 }
 

@@ -12,9 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	upstreamscheme "k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	v1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/v1"
@@ -102,22 +100,12 @@ func TestVMTaintTolerationDefaultsAreValid(t *testing.T) {
 }
 
 func TestLoadVMTaintTolerationArgsIsStrict(t *testing.T) {
-	for name, tc := range map[string]struct{ args, want string }{
+	checkRefused(t, "VMTaintToleration", map[string]refusal{
 		"unknown field":                {`{noSuchField: 1}`, `strict decoding error: unknown field "noSuchField"`},
 		"unknown field of a condition": {`{adverseConditions: [{name: A}]}`, `strict decoding error: unknown field "adverseConditions[0].name"`},
 		"a field twice":                {`{toleratedTaintWeight: 1, toleratedTaintWeight: 2}`, `key "toleratedTaintWeight" already set in map`},
 		"a number for a duration":      {`{shortestToleration: 300}`, `cannot unmarshal number`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := load(t, "VMTaintToleration", tc.args)
-			if err == nil {
-				t.Fatalf("loaded as %+v, want an error", got)
-			}
-			if !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %q, want it to contain %q", err, tc.want)
-			}
-		})
-	}
+	})
 }
 
 // What --write-config-to writes can be read again and means the same, also where it says "none".
@@ -130,23 +118,7 @@ func TestVMTaintTolerationArgsRoundTrip(t *testing.T) {
 			a.AdverseConditions = a.AdverseConditions[:1]
 		}),
 	} {
-		t.Run(name, func(t *testing.T) {
-			for _, scheme := range []*runtime.Scheme{upstreamscheme.Scheme, own()} {
-				versioned, err := scheme.ConvertToVersion(want.DeepCopy(), v1.SchemeGroupVersion)
-				if err != nil {
-					t.Fatal(err)
-				}
-				copied := versioned.DeepCopyObject()
-				scheme.Default(copied)
-				back, err := scheme.ConvertToVersion(copied, config.SchemeGroupVersion)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(&want, back, cmpopts.IgnoreTypes(metav1.TypeMeta{}), cmpopts.EquateEmpty()); diff != "" {
-					t.Errorf("after the round trip (-want +got):\n%s", diff)
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { checkRoundTrip(t, &want, cmpopts.EquateEmpty()) })
 	}
 }
 

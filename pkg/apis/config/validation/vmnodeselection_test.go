@@ -4,7 +4,6 @@
 package validation
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -41,17 +40,7 @@ func TestValidateVMNodeSelectionArgs(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			want := strings.Join(tc.want, ", ")
-			if len(tc.want) > 1 {
-				want = "[" + want + "]"
-			}
-			got := ""
-			if err := ValidateVMNodeSelectionArgs(field.NewPath("args"), &tc.args); err != nil {
-				got = err.Error()
-			}
-			if got != want {
-				t.Errorf("got error  %s\nwant       %s", got, want)
-			}
+			checkFaults(t, ValidateVMNodeSelectionArgs(field.NewPath("args"), &tc.args), tc.want)
 		})
 	}
 }

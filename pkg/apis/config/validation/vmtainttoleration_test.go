@@ -110,17 +110,7 @@ func TestValidateVMTaintTolerationArgs(t *testing.T) {
 				AdverseConditions: []config.AdverseCondition{{Type: "DiskPressure", Status: corev1.ConditionTrue, Weight: 100}},
 			}
 			tc.change(args)
-			want := strings.Join(tc.want, ", ")
-			if len(tc.want) > 1 {
-				want = "[" + want + "]"
-			}
-			got := ""
-			if err := ValidateVMTaintTolerationArgs(field.NewPath("args"), args); err != nil {
-				got = err.Error()
-			}
-			if got != want {
-				t.Errorf("got error  %s\nwant       %s", got, want)
-			}
+			checkFaults(t, ValidateVMTaintTolerationArgs(field.NewPath("args"), args), tc.want)
 		})
 	}
 }

@@ -4,7 +4,6 @@
 package validation
 
 import (
-	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -77,17 +76,7 @@ func TestValidateVMUtilizationArgs(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			want := strings.Join(tc.want, ", ")
-			if len(tc.want) > 1 {
-				want = "[" + want + "]"
-			}
-			got := ""
-			if err := ValidateVMUtilizationArgs(field.NewPath("args"), args(tc.change)); err != nil {
-				got = err.Error()
-			}
-			if got != want {
-				t.Errorf("got error  %s\nwant       %s", got, want)
-			}
+			checkFaults(t, ValidateVMUtilizationArgs(field.NewPath("args"), args(tc.change)), tc.want)
 		})
 	}
 }

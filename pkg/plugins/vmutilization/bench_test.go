@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -26,23 +27,7 @@ func BenchmarkCycle(b *testing.B) {
 	for _, size := range sizes {
 		for _, migration := range []bool{false, true} {
 			b.Run(fmt.Sprintf("nodes=%d/vms=%d/migration=%t", size.nodes, size.nodes*size.vmsPerNode, migration), func(b *testing.B) {
-				ctx := testContext(b)
-				f, hosts, err := benchmarkCluster(size.nodes, size.vmsPerNode, migration).profile(ctx, b, args())
-				if err != nil {
-					b.Fatal(err)
-				}
-				pod, other := makePod("new", "").Launcher("new").Obj(), otherPod(b)
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i++ {
-					change(ctx, b, hosts[i%len(hosts)], other)
-					state := framework.NewCycleState()
-					if status := f.RunPreScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
-						b.Fatal(status.AsError())
-					}
-					if _, status := f.RunScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
-						b.Fatal(status.AsError())
-					}
-				}
+				cycles(b, benchmarkCluster(size.nodes, size.vmsPerNode, migration), args(), score)
 			})
 		}
 	}
@@ -54,26 +39,48 @@ func BenchmarkFilter(b *testing.B) {
 	for _, size := range sizes {
 		for name, pluginArgs := range map[string]*config.VMUtilizationArgs{"none": args(), "both": args(capped(1000, 150))} {
 			b.Run(fmt.Sprintf("nodes=%d/vms=%d/caps=%s", size.nodes, size.nodes*size.vmsPerNode, name), func(b *testing.B) {
-				ctx := testContext(b)
-				f, hosts, err := benchmarkCluster(size.nodes, size.vmsPerNode, false).profile(ctx, b, pluginArgs)
-				if err != nil {
-					b.Fatal(err)
-				}
-				pod, other := makePod("new", "").Launcher("new").Obj(), otherPod(b)
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i++ {
-					change(ctx, b, hosts[i%len(hosts)], other)
-					state := framework.NewCycleState()
-					if _, status, _ := f.RunPreFilterPlugins(ctx, state, pod); !status.IsSuccess() {
-						b.Fatal(status.AsError())
-					}
-					for _, host := range hosts {
-						if status := f.RunFilterPlugins(ctx, state, pod, host); !status.IsSuccess() {
-							b.Fatal(status.AsError())
-						}
-					}
-				}
+				cycles(b, benchmarkCluster(size.nodes, size.vmsPerNode, false), pluginArgs, filter)
 			})
+		}
+	}
+}
+
+// cycles runs a part of scheduling cycles for one VM after the other; before each a host has changed.
+func cycles(b *testing.B, c cluster, pluginArgs *config.VMUtilizationArgs,
+	part func(context.Context, *testing.B, framework.Framework, fwk.CycleState, *corev1.Pod, []fwk.NodeInfo),
+) {
+	b.Helper()
+	ctx := testContext(b)
+	f, hosts, err := c.profile(ctx, b, pluginArgs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pod, other := makePod("new", "").Launcher("new").Obj(), otherPod(b)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		change(ctx, b, hosts[i%len(hosts)], other)
+		part(ctx, b, f, framework.NewCycleState(), pod, hosts)
+	}
+}
+
+func score(ctx context.Context, b *testing.B, f framework.Framework, state fwk.CycleState, pod *corev1.Pod, hosts []fwk.NodeInfo) {
+	b.Helper()
+	if status := f.RunPreScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
+		b.Fatal(status.AsError())
+	}
+	if _, status := f.RunScorePlugins(ctx, state, pod, hosts); !status.IsSuccess() {
+		b.Fatal(status.AsError())
+	}
+}
+
+func filter(ctx context.Context, b *testing.B, f framework.Framework, state fwk.CycleState, pod *corev1.Pod, hosts []fwk.NodeInfo) {
+	b.Helper()
+	if _, status, _ := f.RunPreFilterPlugins(ctx, state, pod); !status.IsSuccess() {
+		b.Fatal(status.AsError())
+	}
+	for _, host := range hosts {
+		if status := f.RunFilterPlugins(ctx, state, pod, host); !status.IsSuccess() {
+			b.Fatal(status.AsError())
 		}
 	}
 }

@@ -144,10 +144,7 @@ func TestManyChanges(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
 	api := simapi.New()
 	api.SetNode(node("a", "1"))
-	s, err := api.Start(ctx, simapi.Config{Profiles: profiles(t), Registry: plugins.NewRegistry()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := start(ctx, t, api)
 	changing := node("b", "1")
 	for range 40_000 {
 		api.SetNode(changing)

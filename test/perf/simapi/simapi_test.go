@@ -4,6 +4,7 @@
 package simapi_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -67,6 +68,15 @@ func profiles(t *testing.T) []schedulerconfig.KubeSchedulerProfile {
 	return append(config.Profiles, stock)
 }
 
+func start(ctx context.Context, t *testing.T, api *simapi.API) *simapi.Scheduler {
+	t.Helper()
+	s, err := api.Start(ctx, simapi.Config{Profiles: profiles(t), Registry: plugins.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // What the scheduler knows of VMIs shows in where it puts VMs: with the pods' requests all alike, only guests tell hosts apart.
 func TestVMIsAreKnownBeforeTheirPodIsScheduled(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
@@ -111,10 +121,7 @@ func TestUnschedulable(t *testing.T) {
 			_, ctx := ktesting.NewTestContext(t)
 			api := simapi.New()
 			api.SetNode(node("small", "1"))
-			s, err := api.Start(ctx, simapi.Config{Profiles: profiles(t), Registry: plugins.NewRegistry()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := start(ctx, t, api)
 			vmi, pod := vm("big", profile, "2", 2)
 			api.SetVMI(vmi)
 			outcome, err := s.Schedule(ctx, pod)
@@ -148,10 +155,7 @@ func TestSchedulerHearsOfNodes(t *testing.T) {
 	_, ctx := ktesting.NewTestContext(t)
 	api := simapi.New()
 	api.SetNode(node("a", "1"))
-	s, err := api.Start(ctx, simapi.Config{Profiles: profiles(t), Registry: plugins.NewRegistry()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := start(ctx, t, api)
 	api.SetNode(node("b", "4"))
 	vmi, pod := vm("v", "virt-scheduler", "2", 2)
 	api.SetVMI(vmi)

@@ -23,6 +23,8 @@ type Problem struct {
 	Items []Item
 	// Bins are the room that each bin has in each dimension.
 	Bins [][]int64
+	// Dimensions are their names, for Packing.Order.
+	Dimensions []string
 	// Takes says whether a bin takes items of a class; nil means that every bin takes all.
 	Takes func(class, bin int) bool
 }
@@ -51,8 +53,8 @@ func (p Problem) FirstFitDecreasing() Packing {
 		"items by pickiness, then greatest share": p.items(total, true),
 	}
 	for d := range total {
-		binOrders[fmt.Sprintf("bins by dimension %d, largest first", d)] = p.bins(func(room []int64) float64 { return -float64(room[d]) })
-		itemOrders[fmt.Sprintf("items by dimension %d", d)] = order(len(p.Items), func(a, b int) int {
+		binOrders["bins by "+p.name(d)+", largest first"] = p.bins(func(room []int64) float64 { return -float64(room[d]) })
+		itemOrders["items by "+p.name(d)] = order(len(p.Items), func(a, b int) int {
 			return cmp.Compare(p.Items[b].Need[d], p.Items[a].Need[d])
 		})
 	}
@@ -94,6 +96,13 @@ func (p Problem) LowerBound() int {
 		bound = max(bound, used)
 	}
 	return bound
+}
+
+func (p Problem) name(dimension int) string {
+	if dimension < len(p.Dimensions) {
+		return p.Dimensions[dimension]
+	}
+	return fmt.Sprintf("dimension %d", dimension)
 }
 
 func (p Problem) dimensions() int {

@@ -31,7 +31,7 @@ type Offline struct {
 // NodeResourcesFit enforces them, the labels that pods select, and the caps.
 func PackOffline(t *trace.Trace, present []bool, caps Caps) Offline {
 	classes, ofClass := map[trace.VM]int{}, []trace.VM{}
-	p := pack.Problem{}
+	p := pack.Problem{Dimensions: dimensions}
 	for _, h := range t.Hosts {
 		p.Bins = append(p.Bins, room(h, caps))
 	}
@@ -54,6 +54,9 @@ func PackOffline(t *trace.Trace, present []bool, caps Caps) Offline {
 		FirstFitDecreasing: packing.Used, Left: packing.Left, Order: packing.Order, LowerBound: p.LowerBound(), Caps: caps,
 	}
 }
+
+// dimensions are what room and need speak of, in their order; with caps there are more.
+var dimensions = []string{"requested CPU", "requested memory", "huge pages", "number of pods (the order of arrival)"}
 
 func room(h trace.Host, caps Caps) []int64 {
 	room := []int64{h.RoomCPU(), h.RoomMemory(), h.HugePages, h.RoomPods()}

@@ -76,7 +76,7 @@ type Trace struct {
 	Events []Event
 }
 
-// What the source does not say; see README.md.
+// What the source does not say; see the README of test/quality.
 const (
 	namedModel        = "Cascadelake-Server"
 	namedModelPercent = 20

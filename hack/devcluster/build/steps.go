@@ -38,6 +38,7 @@ const (
 	VirtController    = "virt-controller"
 	SimBMC            = "sim-bmc"
 	SimVirtHandler    = "sim-virt-handler"
+	SimKubelet        = "sim-kubelet"
 	SimCSI            = "sim-csi"
 	VirtScheduler     = "virt-scheduler"
 	FailureWatcher    = "failure-watcher"
@@ -70,6 +71,7 @@ func Steps() []Step {
 		{Binary: KubeVirtInstall, Module: "hack/kubevirt", Package: "./kubevirt-install"},
 		own(SimBMC, "hack/devcluster/cmd"),
 		own(SimVirtHandler, "hack/devcluster/cmd"),
+		own(SimKubelet, "hack/devcluster/cmd"),
 		own(SimCSI, "hack/devcluster/cmd"),
 		own(VirtScheduler, "cmd"),
 		own(FailureWatcher, "cmd"),

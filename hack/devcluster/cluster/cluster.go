@@ -178,7 +178,7 @@ func (c *Cluster) Down(context.Context) error {
 func waves() [][]string {
 	return [][]string{
 		{build.VirtScheduler, build.FailureWatcher},
-		{build.VirtController, build.VirtAPI, build.SimVirtHandler, build.SimCSI, build.SimBMC, build.KWOK, build.ControllerManager},
+		{build.VirtController, build.VirtAPI, build.SimVirtHandler, build.SimKubelet, build.SimCSI, build.SimBMC, build.KWOK, build.ControllerManager},
 		{build.APIServer},
 		{build.Etcd},
 	}

@@ -52,6 +52,8 @@ func users() map[string][]string {
 		// It impersonates each node's kubelet and virt-handler for what these write.
 		build.SimVirtHandler: {"sim-virt-handler", "system:masters"},
 		build.SimCSI:         {"sim-csi", "system:masters"},
+		// It impersonates each node's kubelet.
+		build.SimKubelet: {"sim-kubelet", "system:masters"},
 	}
 }
 

@@ -63,7 +63,7 @@ func (c *Cluster) startKWOK(ctx context.Context) error {
 	spec := c.spec(build.KWOK,
 		"--kubeconfig="+c.paths.kubeconfig(build.KWOK), "--config="+c.paths.kwokConfig(),
 		"--manage-nodes-with-label-selector="+hosts.ManagedLabel+"="+hosts.ManagedValue,
-		fmt.Sprintf("--node-lease-duration-seconds=%d", c.o.timings().leaseSeconds),
+		"--node-lease-duration-seconds=0", // that is sim-kubelet's affair
 		fmt.Sprintf("--server-address=127.0.0.1:%d", port),
 	)
 	spec.Ready = c.answers("", fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
@@ -126,6 +126,45 @@ func (c *Cluster) startSimBMC(ctx context.Context) error {
 	return c.sup.Start(ctx, spec)
 }
 
+func (c *Cluster) startSimKubelet(ctx context.Context) error {
+	return c.sup.Start(ctx, c.spec(build.SimKubelet,
+		"--kubeconfig="+c.paths.kubeconfig(build.SimKubelet), "--hosts="+c.paths.hosts(),
+		"--control-url="+c.controlURL(), "--control-token-file="+c.paths.controlToken(), "--ca="+c.pki.caFile(),
+		fmt.Sprintf("--lease-duration=%ds", c.o.timings().leaseSeconds),
+	))
+}
+
+// awaitLeases waits until every node has its Lease.
+func (c *Cluster) awaitLeases(ctx context.Context) error {
+	return c.awaitNodesHave(ctx, "Lease", build.SimKubelet, func(ctx context.Context) (int, error) {
+		leases, err := c.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return 0, err
+		}
+		return len(leases.Items), nil
+	})
+}
+
+// awaitNodesHave waits until something is counted as often as there are nodes.
+func (c *Cluster) awaitNodesHave(ctx context.Context, what, process string, count func(context.Context) (int, error)) error {
+	want := 0
+	for _, host := range c.o.Hosts {
+		if !host.Spare {
+			want++
+		}
+	}
+	var got int
+	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		var err error
+		got, err = count(ctx)
+		return err == nil && got >= want, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%d of %d nodes have their %s: %w\n%s", got, want, what, err, proc.LogEnd(c.LogPath(process), 30))
+	}
+	return nil
+}
+
 func (c *Cluster) startSimVirtHandler(ctx context.Context) error {
 	if err := os.MkdirAll(c.paths.ledger(), 0o700); err != nil {
 		return err
@@ -172,20 +211,13 @@ func (c *Cluster) createStorageClass(ctx context.Context) error {
 
 // awaitCSI waits until sim-csi has registered its driver on every node.
 func (c *Cluster) awaitCSI(ctx context.Context) error {
-	want := 0
-	for _, host := range c.o.Hosts {
-		if !host.Spare {
-			want++
-		}
-	}
-	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	return c.awaitNodesHave(ctx, "CSI driver", build.SimCSI, func(ctx context.Context) (int, error) {
 		registered, err := c.client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
-		return err == nil && len(registered.Items) >= want, nil
+		if err != nil {
+			return 0, err
+		}
+		return len(registered.Items), nil
 	})
-	if err != nil {
-		return fmt.Errorf("the CSI driver is not registered on %d nodes: %w\n%s", want, err, proc.LogEnd(c.LogPath(build.SimCSI), 30))
-	}
-	return nil
 }
 
 // awaitSchedulable waits until the simulated virt-handler has announced every

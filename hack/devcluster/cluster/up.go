@@ -145,6 +145,7 @@ func (c *Cluster) up(ctx context.Context) error {
 		},
 		{
 			{"kwok", build.KWOK, c.startKWOK},
+			{"sim-kubelet", build.SimKubelet, c.startSimKubelet},
 			{"virt-api", build.VirtAPI, c.startVirtAPI},
 			{"our CRDs and RBAC", "", c.applyOurs},
 			{"sim-csi", build.SimCSI, c.startSimCSI},
@@ -158,6 +159,7 @@ func (c *Cluster) up(ctx context.Context) error {
 		},
 		{
 			{"nodes are Ready", build.KWOK, c.awaitNodes},
+			{"kubelets renew their Leases", build.SimKubelet, c.awaitLeases},
 			{"nodes take VMs", build.SimVirtHandler, c.awaitSchedulable},
 			{"sim-csi serves every node", build.SimCSI, c.awaitCSI},
 			{"virt-controller leads", build.VirtController, c.awaitVirtController},

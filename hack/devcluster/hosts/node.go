@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// ManagedLabel makes KWOK play the kubelet of a node: it holds on to the
-	// node's Lease and runs its pods as long as the label is there.
+	// ManagedLabel makes KWOK play the kubelet of a node: it runs its pods as
+	// long as the label is there.
 	ManagedLabel = "kwok"
 	// ManagedValue is the label's value.
 	ManagedValue = "managed"

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,12 @@ import (
 // apiRetry is how often the API is looked for: one small request, at first after a second, then ever more seldom,
 // every 30 s at the end, for as long as the scheduler runs. It is jittered, as schedulers start together.
 var apiRetry = wait.Backoff{Duration: time.Second, Factor: 1.5, Jitter: 0.1, Cap: 30 * time.Second, Steps: 64}
+
+// startPatience bounds how long AwaitFirst waits for what is there at first to be read.
+const startPatience = 15 * time.Second
+
+// look is how often it is asked whether all has been read: client-go offers no signal.
+const look = 10 * time.Millisecond
 
 // Resource is what is to be read.
 type Resource struct {
@@ -46,6 +53,10 @@ type Watch struct {
 	resource  Resource
 	discovery discovery.DiscoveryInterface
 	informer  cache.SharedIndexInformer
+
+	// first is closed when there is no reason to wait any more before going on with what is known.
+	first     chan struct{}
+	firstOnce sync.Once
 }
 
 // New returns a Watch that does nothing until Run. keep turns each object into what is stored and given to the
@@ -79,6 +90,7 @@ func New(kubeConfig *rest.Config, resource Resource, keep cache.TransformFunc) (
 	w := &Watch{
 		resource: resource, discovery: discoveryClient,
 		informer: cache.NewSharedIndexInformer(lw, resource.Object, 0, cache.Indexers{}),
+		first:    make(chan struct{}),
 	}
 	if err := w.informer.SetWatchErrorHandlerWithContext(w.logWatchError); err != nil {
 		return nil, err
@@ -89,6 +101,7 @@ func New(kubeConfig *rest.Config, resource Resource, keep cache.TransformFunc) (
 // Run waits for the API, then keeps what there is of the resource known to the handler; it returns when ctx ends.
 // onSynced is called once, when the handler has been given all that was there at first.
 func (w *Watch) Run(ctx context.Context, handler cache.ResourceEventHandler, onSynced func()) error {
+	defer w.goOn()
 	registration, err := w.informer.AddEventHandler(handler)
 	if err != nil {
 		return err
@@ -99,14 +112,32 @@ func (w *Watch) Run(ctx context.Context, handler cache.ResourceEventHandler, onS
 	logger := klog.FromContext(ctx)
 	logger.Info("The API is there: reading "+w.resource.Kind, "api", w.resource.GroupVersion.String())
 	go func() {
-		if cache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+		err := wait.PollUntilContextCancel(ctx, look, true, func(context.Context) (bool, error) { return registration.HasSynced(), nil })
+		if err == nil { // else the scheduler ends
 			onSynced()
 			logger.Info(w.resource.Kind+" have been read", "count", len(w.informer.GetStore().ListKeys()))
+			w.goOn()
 		}
 	}()
 	w.informer.RunWithContext(ctx)
 	return nil
 }
+
+// AwaitFirst waits, after Run was called, until all that is there has been read and given to the handler: a scheduler that has just
+// started must not decide by guesses what it could know. It does not wait where that may take long: when the API is not
+// there, or does not answer, or may not be read; and in no case for more than 15 s.
+func (w *Watch) AwaitFirst(ctx context.Context) {
+	timeout := time.NewTimer(startPatience)
+	defer timeout.Stop()
+	select {
+	case <-w.first:
+	case <-ctx.Done():
+	case <-timeout.C:
+		klog.FromContext(ctx).Info(w.resource.Kind+" have not been read yet: "+w.resource.Without+" until then", "waited", startPatience)
+	}
+}
+
+func (w *Watch) goOn() { w.firstOnce.Do(func() { close(w.first) }) }
 
 func (w *Watch) waitForAPI(ctx context.Context) error {
 	logger := klog.FromContext(ctx)
@@ -120,6 +151,7 @@ func (w *Watch) waitForAPI(ctx context.Context) error {
 			said = message
 			logger.Info(w.resource.Kind+" cannot be read yet: "+w.resource.Without+"; trying on", "reason", message)
 		}
+		w.goOn()
 		return false, nil
 	})
 }
@@ -142,6 +174,7 @@ func (w *Watch) served() error {
 
 // logWatchError says what to do about the one error that stays until somebody acts; client-go logs the others.
 func (w *Watch) logWatchError(ctx context.Context, r *cache.Reflector, err error) {
+	w.goOn()
 	if apierrors.IsForbidden(err) {
 		klog.FromContext(ctx).Error(err, fmt.Sprintf("%s may not be read, %s: allow the scheduler's account to get, list and watch %s.%s (manifests/base/rbac-scheduler.yaml)",
 			w.resource.Kind, w.resource.Without, w.resource.Plural, w.resource.GroupVersion.Group))

@@ -27,7 +27,8 @@ type Source struct {
 	subscribers []func(node string)
 }
 
-// Start returns a Source that follows the cluster until ctx ends. Without a client configuration it knows nothing.
+// Start returns a Source that follows the cluster until ctx ends, once it knows what is there; see [crdwatch.Watch.AwaitFirst] for when it
+// does not wait. Without a client configuration it knows nothing.
 func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 	s := &Source{open: map[string]map[string]struct{}{}}
 	if kubeConfig == nil {
@@ -46,6 +47,7 @@ func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 			klog.FromContext(ctx).Error(err, "Watching NodeFailures")
 		}
 	}()
+	watch.AwaitFirst(ctx)
 	return s, nil
 }
 

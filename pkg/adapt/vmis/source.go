@@ -86,7 +86,8 @@ func (s *Source) read() {
 // Synced is true once all VirtualMachineInstances of the cluster have been read.
 func (s *Source) Synced() bool { return s.synced.Load() }
 
-// Start returns a Source that follows the cluster until ctx ends. Without a client configuration it knows nothing.
+// Start returns a Source that follows the cluster until ctx ends, once it knows what is there; see [crdwatch.Watch.AwaitFirst] for when it
+// does not wait. Without a client configuration it knows nothing.
 func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 	s := &Source{}
 	logger := klog.FromContext(ctx)
@@ -107,6 +108,7 @@ func Start(ctx context.Context, kubeConfig *rest.Config) (*Source, error) {
 			logger.Error(err, "Watching VirtualMachineInstances")
 		}
 	}()
+	watch.AwaitFirst(ctx)
 	return s, nil
 }
 

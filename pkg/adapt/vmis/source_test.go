@@ -66,7 +66,9 @@ func TestSourceFollowsVMIs(t *testing.T) {
 	api.Install()
 	api.Set(vmi("a", "uid-a", 2))
 	source := newSource(t, api.Config())
-	eventually(t, "read at start", source.Synced)
+	if !source.Synced() {
+		t.Error("Start did not wait until what was there had been read")
+	}
 	if got, want := sizeOf(source, "uid-a"), (model.Size{VCPUs: 2, Memory: 1 << 30}); got != want {
 		t.Errorf("Size() = %+v, want %+v", got, want)
 	}

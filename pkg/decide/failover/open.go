@@ -56,7 +56,7 @@ func firstStatus(node NodeView, now time.Time) failurev1alpha1.NodeFailureStatus
 		Phase: failurev1alpha1.PhaseSuspect, Reason: "NotReady", Message: "the node is not Ready",
 		SuspectedAt: &at, LeaseFingerprint: node.LeaseFingerprint,
 	}
-	if node.Ready == ready || node.Ready == "" {
+	if node.Ready != "False" {
 		status.Reason, status.Message = "LeaseStale", "the node's Lease is not renewed"
 	}
 	if !node.LeaseLastChange.IsZero() {

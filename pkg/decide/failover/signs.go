@@ -56,14 +56,16 @@ const (
 )
 
 // Suspicious reports whether an incident is to be opened for a node, and why in one word. A node that has never been Ready is
-// being installed and is left alone, and so is one that does not exist.
+// being installed and is left alone, and so is one that does not exist. Ready "False" is the kubelet's own word. "Unknown" is not: Kubernetes'
+// node lifecycle controller concludes it from the same Lease, by a watch that may lie a minute behind once the API server was away; what
+// the watcher itself sees of the Lease is the better witness, and says the same 25 s earlier when the node is dead.
 func Suspicious(node NodeView, p Policy) (reason string, yes bool) {
 	switch {
 	case !node.Exists || node.NeverReady:
 		return "", false
 	case node.LeaseUnchangedFor >= p.LeaseStaleAfter:
 		return "LeaseStale", true
-	case node.Ready == "False" || node.Ready == "Unknown":
+	case node.Ready == "False":
 		return "NotReady", true
 	default:
 		return "", false

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -41,9 +40,6 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 		klog.FromContext(ctx).V(2).Info("Not suspicious after all: the watch was behind the API server")
 		return never, nil
 	}
-	if wait := r.afterSilence(view, reason, policy); wait > 0 {
-		return wait, nil
-	}
 	for _, nf := range open {
 		if failover.Covers(nf.Spec, nf.Status, view) || returning(nf, view, reason) {
 			return never, nil
@@ -71,15 +67,6 @@ func (r *Reconciler) maybeOpen(ctx context.Context, name string, open []*failure
 		}
 	}
 	return r.open(ctx, name, view)
-}
-
-// afterSilence is for how long to wait before Kubernetes' word Unknown opens an incident. No kubelet could report while the API server
-// was away, and Kubernetes calls them all Unknown for it: they get the time to.
-func (r *Reconciler) afterSilence(view failover.NodeView, reason string, policy failover.Policy) time.Duration {
-	if reason != reasonNotReady || view.Ready != string(corev1.ConditionUnknown) {
-		return 0
-	}
-	return policy.LeaseStaleAfter - r.Tracker.SinceSilence()
 }
 
 // returning: a node that has just booted after its incident shows the new boot before it is Ready. It is another incident

@@ -165,17 +165,6 @@ func (t *Tracker) Answering() bool {
 	return t.answering(t.clock.Now())
 }
 
-// SinceSilence is for how long the API server has been answering without a gap; 0 while it does not.
-func (t *Tracker) SinceSilence() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.clock.Now()
-	if !t.answering(now) {
-		return 0
-	}
-	return now.Sub(t.epoch)
-}
-
 // Gaps is how often the API server fell silent.
 func (t *Tracker) Gaps() int {
 	t.mu.Lock()

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// ManagedLabel with ManagedValue on a node makes KWOK renew its lease and play its kubelet.
+	// ManagedLabel with ManagedValue on a node makes KWOK play its kubelet.
 	ManagedLabel = "kwok"
 	// ManagedValue is the label's value.
 	ManagedValue = "managed"

@@ -1,0 +1,112 @@
+// Copyright The virt-scheduler Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package affinity
+
+import (
+	"hash/maphash"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+)
+
+// Index knows the pods that are on nodes. Add, Remove, Renew and SetSkip change it and must be called by one goroutine,
+// while nobody asks; between two changes many goroutines may ask.
+type Index struct {
+	records map[fwk.PodInfo]*record
+	hosts   hosts
+	terms   terms
+	skip    func(pod *corev1.Pod, term *fwk.AffinityTerm) bool
+	hasher  hasher
+
+	// mu guards what questions change.
+	mu       sync.Mutex
+	postings postings
+	kept     kept
+	// questions were asked so far: it tells what was used lately.
+	questions uint64
+	tally     paths
+}
+
+// paths says how often questions went which way.
+type paths struct {
+	walks, hits, fromPostings, fullReads, keptDropped, keysLearned, keysDropped, keysRefused int
+}
+
+// record is a pod in the index.
+type record struct {
+	pod  fwk.PodInfo
+	host *host
+}
+
+// New makes an empty index. It follows at most maxKeys label keys by value, and keeps at most maxCounts counts current;
+// each of the latter may cost some hundred nanoseconds per pod that is added or removed. Keys in never are not followed
+// by value: those that tell pods apart and that hardly any term asks for.
+func New(maxKeys, maxCounts int, never ...string) *Index {
+	h := hasher{seed: maphash.MakeSeed(), mask: ^uint64(0)}
+	return &Index{
+		records: map[fwk.PodInfo]*record{}, hosts: hosts{}, terms: newTerms(), hasher: h,
+		postings: newPostings(maxKeys, never), kept: newKept(maxCounts),
+	}
+}
+
+// SetSkip says which required anti-affinity terms of pods are not indexed: Owned does not know them. The answer must
+// depend on the pod and the term alone.
+func (x *Index) SetSkip(skip func(pod *corev1.Pod, term *fwk.AffinityTerm) bool) {
+	x.terms, x.skip = newTerms(), skip
+	for _, r := range x.records {
+		x.own(r, true)
+	}
+}
+
+// Add takes in a pod that is on the node. The node's labels count as they are now: when they change, the pod is to be
+// added again. A pod is known by its PodInfo; one that is there already is moved.
+func (x *Index) Add(pod fwk.PodInfo, node *corev1.Node) {
+	x.Remove(pod, node)
+	r := &record{pod: pod, host: x.hosts.hold(node)}
+	x.records[pod] = r
+	x.postings.add(r)
+	x.kept.change(r, 1)
+	x.own(r, true)
+}
+
+// Remove takes out a pod as it was added. One that is not there is ignored.
+func (x *Index) Remove(pod fwk.PodInfo, _ *corev1.Node) {
+	r, ok := x.records[pod]
+	if !ok {
+		return
+	}
+	x.own(r, false)
+	x.kept.change(r, -1)
+	x.postings.remove(r)
+	x.hosts.release(r.host)
+	delete(x.records, pod)
+}
+
+// Renew lets the index keep the labels of a newer object of a node, where they say the same, so that the older one is
+// not held in memory. It changes no answer.
+func (x *Index) Renew(node *corev1.Node) { x.hosts.renew(node) }
+
+// Len is the number of pods.
+func (x *Index) Len() int { return len(x.records) }
+
+// own counts the terms of a pod in or out, but those that count nowhere or for no pod.
+func (x *Index) own(r *record, in bool) {
+	for t := range termsOf(r.pod) {
+		value, ok := r.host.labels[t.term.TopologyKey]
+		if !ok || !selects(t.term.Selector) || x.skips(r, t) {
+			continue
+		}
+		hash := x.hasher.owned(t.kind, t.term)
+		if in {
+			x.terms.add(hash, t, value)
+		} else {
+			x.terms.remove(hash, t, value)
+		}
+	}
+}
+
+func (x *Index) skips(r *record, t ownedTerm) bool {
+	return x.skip != nil && t.kind == RequiredAntiAffinity && x.skip(r.pod.GetPod(), t.term)
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/heartbeats"
 	_ "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/scheme" // whoever has the plugins has their arguments strictly decoded
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmaffinity"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmnodeselection"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmtainttoleration"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
@@ -29,6 +30,7 @@ import (
 func NewRegistry() frameworkruntime.Registry {
 	views := clusterview.NewPool()
 	return frameworkruntime.Registry{
+		vmaffinity.Name:        vmaffinity.NewFactory(views),
 		vmnodeselection.Name:   vmnodeselection.NewFactory(views, heartbeats.NewPool(clock.RealClock{})),
 		vmtainttoleration.Name: vmtainttoleration.New,
 		vmutilization.Name:     vmutilization.NewFactory(views),

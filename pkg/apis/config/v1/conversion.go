@@ -32,6 +32,7 @@ func value[T any](p *T) T {
 
 func addConversions(scheme *runtime.Scheme) error {
 	return errors.Join(
+		addConversion(scheme, vmAffinityToInternal, vmAffinityFromInternal),
 		addConversion(scheme, vmNodeSelectionToInternal, vmNodeSelectionFromInternal),
 		addConversion(scheme, vmTaintTolerationToInternal, vmTaintTolerationFromInternal),
 		addConversion(scheme, vmUtilizationToInternal, vmUtilizationFromInternal),

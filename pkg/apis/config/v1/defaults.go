@@ -14,6 +14,7 @@ func setDefault[T any](field **T, value T) {
 }
 
 func addDefaults(scheme *runtime.Scheme) error {
+	addDefaulting(scheme, SetDefaultsVMAffinityArgs)
 	addDefaulting(scheme, SetDefaultsVMNodeSelectionArgs)
 	addDefaulting(scheme, SetDefaultsVMTaintTolerationArgs)
 	addDefaulting(scheme, SetDefaultsVMUtilizationArgs)

@@ -23,6 +23,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+
+	"github.com/virt-scheduler/virt-scheduler/test/fakewatch"
 )
 
 // recorder stands where the scheduling queue stands.
@@ -67,6 +69,7 @@ func newRig(t *testing.T, limiter flowcontrol.RateLimiter) *rig {
 	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
+	fakewatch.Await(t, &r.client.Fake, "pods")
 	return r
 }
 

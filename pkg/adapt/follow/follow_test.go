@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2/ktesting"
+
+	"github.com/virt-scheduler/virt-scheduler/test/fakewatch"
 )
 
 func node(uid types.UID) *corev1.Node {
@@ -84,6 +86,7 @@ func TestUntil(t *testing.T) {
 		t.Fatalf("%d nodes seen once all have been read, want 1", len(first))
 	}
 	<-other
+	fakewatch.Await(t, &client.Fake, "nodes")
 	end()
 	// It is given up by a goroutine of its own, so that an event or two may still come.
 	err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {

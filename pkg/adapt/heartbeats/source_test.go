@@ -23,6 +23,8 @@ import (
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	testclock "k8s.io/utils/clock/testing"
 	kubevirtv1 "kubevirt.io/api/core/v1"
+
+	"github.com/virt-scheduler/virt-scheduler/test/fakewatch"
 )
 
 const tolerance = 3 * time.Minute
@@ -175,6 +177,7 @@ func TestFollowsTheSchedulersInformer(t *testing.T) {
 	}
 	factory.Start(ctx.Done())
 	eventually(t, "the node is seen", func() bool { return s.lastOf("a") != nil })
+	fakewatch.Await(t, &client.Fake, "nodes")
 	clock.SetTime(time.Unix(0, 0).Add(tolerance))
 	if s.Alive(node("a", "1"), s.Now(), tolerance) {
 		t.Error("alive after a silence")

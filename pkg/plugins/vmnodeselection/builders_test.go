@@ -33,6 +33,7 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/fit/simlabels"
+	"github.com/virt-scheduler/virt-scheduler/test/fakewatch"
 )
 
 func init() { metrics.Register() }
@@ -271,6 +272,7 @@ func (c cluster) await(ctx context.Context, tb testing.TB, p *profile) {
 		}
 		return true
 	})
+	fakewatch.Await(tb, &p.client.Fake, "nodes")
 }
 
 func mustProfile(ctx context.Context, tb testing.TB, c cluster, pluginArgs runtime.Object) *profile {

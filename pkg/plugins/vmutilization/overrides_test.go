@@ -21,6 +21,7 @@ import (
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/rank"
+	"github.com/virt-scheduler/virt-scheduler/test/fakewatch"
 )
 
 // nodeAPI is an API server with nodes, and what is said about them.
@@ -48,6 +49,7 @@ func newNodeAPI(ctx context.Context, t *testing.T, nodes ...*corev1.Node) *nodeA
 	}
 	factory.Start(ctx.Done())
 	api.await("all nodes were seen", api.overrides.synced)
+	fakewatch.Await(t, &api.client.Fake, "nodes")
 	return api
 }
 

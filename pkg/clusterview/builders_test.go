@@ -137,7 +137,14 @@ func (s *simVMs) Delete(uid types.UID) {
 type simFailures struct {
 	mu      sync.RWMutex
 	open    map[string]bool
+	proved  map[string]bool
 	changed []func(string)
+}
+
+func (s *simFailures) Proved(node string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.proved[node]
 }
 
 func (s *simFailures) Failed(node string) bool {
@@ -148,9 +155,11 @@ func (s *simFailures) Failed(node string) bool {
 
 func (s *simFailures) Subscribe(changed func(string)) { s.changed = append(s.changed, changed) }
 
-func (s *simFailures) Set(node string, open bool) {
+func (s *simFailures) Set(node string, open bool) { s.Prove(node, open, false) }
+
+func (s *simFailures) Prove(node string, open, proved bool) {
 	s.mu.Lock()
-	s.open[node] = open
+	s.open[node], s.proved[node] = open, open && proved
 	s.mu.Unlock()
 	for _, c := range s.changed {
 		c(node)
@@ -170,7 +179,7 @@ type rig struct {
 func newRig(ctx context.Context, limit int) *rig {
 	r := &rig{
 		logger: klog.FromContext(ctx), cache: cache.New(ctx, 0, nil), snapshot: cache.NewEmptySnapshot(),
-		vms: &simVMs{vms: map[types.UID]*model.VM{}}, failures: &simFailures{open: map[string]bool{}},
+		vms: &simVMs{vms: map[types.UID]*model.VM{}}, failures: &simFailures{open: map[string]bool{}, proved: map[string]bool{}},
 	}
 	r.view = newView(r.snapshot, r.vms, r.failures, limit)
 	return r

@@ -49,6 +49,14 @@ func (m *marks) node(name string) {
 	}
 }
 
+// everything makes the next refresh read all hosts.
+func (m *marks) everything() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = newChanges()
+	m.now.all = true
+}
+
 // room is false when all is changed already.
 func (c *changes) room() bool {
 	if len(c.vms)+len(c.nodes) >= maxMarks {

@@ -73,6 +73,7 @@ func viewEqualsRebuild(t *rapid.T) {
 		"delete VMI":   m.deleteVM,
 		"node failure": m.fail,
 		"select":       m.selectBy,
+		"affinity":     m.followAffinity,
 		"refresh":      m.check,
 		"changed info": m.checkChanged,
 	})
@@ -211,13 +212,15 @@ func (m *machine) setVM(t *rapid.T) {
 	known.Size.DedicatedCPUs = rapid.Bool().Draw(t, "dedicated")
 	known.Size.PageSize = rapid.SampledFrom([]int64{model.OrdinaryMemory, 2 << 20, gib}).Draw(t, "pages")
 	known.Move = model.Move{Migration: types.UID(rapid.SampledFrom(jobs).Draw(t, "job")), Ended: rapid.Bool().Draw(t, "ended")}
+	known.Host = rapid.SampledFrom(append([]string{""}, nodeNames...)).Draw(t, "host")
+	known.Evacuating = rapid.SampledFrom([]string{"", "n0"}).Draw(t, "evacuating")
 	m.vms.Set(known)
 }
 
 func (m *machine) deleteVM(t *rapid.T) { m.vms.Delete(rapid.SampledFrom(vmUIDs).Draw(t, "vm")) }
 
 func (m *machine) fail(t *rapid.T) {
-	m.failures.Set(rapid.SampledFrom(nodeNames).Draw(t, "node"), rapid.Bool().Draw(t, "open"))
+	m.failures.Prove(rapid.SampledFrom(nodeNames).Draw(t, "node"), rapid.Bool().Draw(t, "open"), rapid.Bool().Draw(t, "proved"))
 }
 
 func (m *machine) selectBy(t *rapid.T) {
@@ -239,7 +242,8 @@ func (m *machine) check(t *rapid.T) {
 	if diff := cmp.Diff(m.oracle(list).dump(labelKeys), got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("the view differs from what is there (-want +got):\n%s", diff)
 	}
-	rebuilt := newView(m.snapshot, &simVMs{vms: m.vms.vms}, &simFailures{open: m.failures.open}, m.limit)
+	m.checkAffinity(t, list)
+	rebuilt := newView(m.snapshot, &simVMs{vms: m.vms.vms}, &simFailures{open: m.failures.open, proved: m.failures.proved}, m.limit)
 	rebuilt.SelectBy(slices.Sorted(maps.Keys(m.selected))...)
 	must(t, rebuilt.Refresh())
 	if diff := cmp.Diff(dumpOf(rebuilt, labelKeys), got, cmpopts.EquateEmpty()); diff != "" {

@@ -46,6 +46,7 @@ func (v *View) Refresh() error {
 	r.apply(marked)
 	r.settle()
 	r.classify()
+	r.except()
 	r.publish()
 	v.scratch.drafts, v.scratch.touched = r.drafts, r.touched
 	return nil
@@ -105,6 +106,7 @@ func (r *round) align() {
 		if byName[name] != s {
 			r.gone = append(r.gone, s)
 			r.forget(s)
+			r.leaveIndex(s)
 		}
 	}
 	r.byName.Store(&byName)
@@ -144,6 +146,7 @@ func (r *round) reread(s *slot) {
 	r.scratch.launchers = h.launchers
 	h.launchers = append([]launcher(nil), h.launchers...) // no longer than need be
 	h.Failed = r.failures.Failed(s.name)
+	r.index(s, r.list[s.position])
 	s.draft = h
 	r.drafts = append(r.drafts, s)
 	for i := range h.launchers {
@@ -168,7 +171,7 @@ func (r *round) forget(s *slot) {
 }
 
 func (r *round) touch(vm types.UID) {
-	if r.places.several(vm) {
+	if r.places.several(vm) || r.affinity.excepts(vm) {
 		r.touched = append(r.touched, vm)
 	}
 }

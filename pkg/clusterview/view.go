@@ -27,7 +27,9 @@ type VMs interface {
 type Failures interface {
 	// Failed is true while a NodeFailure of the node is open.
 	Failed(node string) bool
-	// Subscribe makes changed be called after Failed has another answer for a node.
+	// Proved is true while a NodeFailure of the node is open that holds a proof that the node is off.
+	Proved(node string) bool
+	// Subscribe makes changed be called after one of these has another answer for a node.
 	Subscribe(changed func(node string))
 }
 
@@ -55,6 +57,8 @@ type View struct {
 	generations []int64
 	places      places
 	classifier  classifier
+	// affinity is nil until somebody asks for it.
+	affinity *affinityIndex
 	// reads counts how often a host was read.
 	reads   int
 	scratch struct {
@@ -73,6 +77,8 @@ type slot struct {
 	position int
 	// draft is the host as it will be after the present refresh.
 	draft *Host
+	// indexed is what the affinity index has of the host.
+	indexed indexed
 	// node and labels are as they were read last; labels are the node's own map.
 	node   *corev1.Node
 	labels map[string]string

@@ -62,11 +62,33 @@ func TestSource(t *testing.T) {
 	}
 	api.Delete("second")
 	eventually("deleted while open", "a", false)
-	var told []string
-	for len(changed) > 0 {
-		told = append(told, <-changed)
+	proven := failure("proved", "c", failurev1alpha1.PhaseFencing)
+	api.Set(proven)
+	eventually("one more", "c", true)
+	if source.Proved("c") {
+		t.Error("proved before there is a proof")
 	}
-	if diff := cmp.Diff([]string{"a", "b", "b", "a"}, told); diff != "" {
+	proven = failure("proved", "c", failurev1alpha1.PhaseFenced)
+	proven.Status.Fence = &failurev1alpha1.Fence{Proof: &failurev1alpha1.Proof{Kind: failurev1alpha1.ProofAlreadyOff}}
+	api.Set(proven)
+	var told []string
+	for range 6 { // it is told after the answer has changed
+		select {
+		case node := <-changed:
+			told = append(told, node)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("told of %v, and then no more", told)
+		}
+	}
+	if !source.Proved("c") || source.Proved("a") {
+		t.Errorf("proved: c %t, a %t, want c alone", source.Proved("c"), source.Proved("a"))
+	}
+	api.Delete("proved")
+	eventually("the proved one is deleted", "c", false)
+	if source.Proved("c") {
+		t.Error("proved after its deletion")
+	}
+	if diff := cmp.Diff([]string{"a", "b", "b", "a", "c", "c"}, told); diff != "" {
 		t.Errorf("nodes of which was told that they failed, or no longer (-want +got):\n%s", diff)
 	}
 	source.mu.RLock()

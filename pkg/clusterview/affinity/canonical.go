@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
@@ -60,7 +59,7 @@ func (h hasher) values(s labels.Selector, r *labels.Requirement) (sum uint64) {
 	if value, ok := s.RequiresExactMatch(r.Key()); ok { // allocates nothing
 		return maphash.String(h.seed, value)
 	}
-	for _, value := range valuesOf(s, r) {
+	for _, value := range valuesOf(r) {
 		sum += maphash.String(h.seed, value)
 	}
 	return sum
@@ -94,16 +93,4 @@ func sameRequirement(a, b labels.Requirement) bool {
 		return true
 	}
 	return a.Key() == b.Key() && operatorOf(&a) == operatorOf(&b) && a.Values().Equal(b.Values())
-}
-
-// operatorOf is the same for operators that mean the same.
-func operatorOf(r *labels.Requirement) selection.Operator {
-	switch op := r.Operator(); op {
-	case selection.Equals, selection.DoubleEquals:
-		return selection.In
-	case selection.NotEquals:
-		return selection.NotIn
-	default:
-		return op
-	}
 }

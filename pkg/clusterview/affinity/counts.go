@@ -3,16 +3,17 @@
 
 package affinity
 
-// Counts are numbers per topology value; those of zero are not there.
+// Counts are numbers per value of a topology key; those of zero are not there.
 type Counts struct {
+	of *topology
 	// Most terms have few values. Beyond fewValues all are in many.
 	few  []number
-	many map[string]int64
+	many map[*value]int64
 }
 
 type number struct {
-	value string
-	n     int64
+	at *value
+	n  int64
 }
 
 // fewValues are quicker found, and take less memory, in a list.
@@ -21,10 +22,10 @@ const fewValues = 8
 // At returns the count of a topology value.
 func (c *Counts) At(value string) int64 {
 	if c.many != nil {
-		return c.many[value]
+		return c.many[c.of.values[value]]
 	}
 	for i := range c.few {
-		if c.few[i].value == value {
+		if c.few[i].at.name == value {
 			return c.few[i].n
 		}
 	}
@@ -34,23 +35,23 @@ func (c *Counts) At(value string) int64 {
 // Each calls f for each value that has a count, in no order.
 func (c *Counts) Each(f func(value string, n int64)) {
 	for i := range c.few {
-		f(c.few[i].value, c.few[i].n)
+		f(c.few[i].at.name, c.few[i].n)
 	}
-	for value, n := range c.many {
-		f(value, n)
+	for at, n := range c.many {
+		f(at.name, n)
 	}
 }
 
 // Len is the number of values that have a count.
 func (c *Counts) Len() int { return len(c.few) + len(c.many) }
 
-func (c *Counts) add(value string, n int64) {
+func (c *Counts) add(at *value, n int64) {
 	if c.many != nil {
-		c.addToMany(value, n)
+		c.addToMany(at, n)
 		return
 	}
 	for i := range c.few {
-		if c.few[i].value == value {
+		if c.few[i].at == at {
 			c.few[i].n += n
 			if c.few[i].n == 0 {
 				c.drop(i)
@@ -62,15 +63,15 @@ func (c *Counts) add(value string, n int64) {
 		return
 	}
 	if len(c.few) < fewValues {
-		c.few = append(c.few, number{value, n})
+		c.few = append(c.few, number{at, n})
 		return
 	}
-	c.many = make(map[string]int64, 2*fewValues)
+	c.many = make(map[*value]int64, 2*fewValues)
 	for _, each := range c.few {
-		c.many[each.value] = each.n
+		c.many[each.at] = each.n
 	}
 	c.few = nil
-	c.many[value] = n
+	c.many[at] = n
 }
 
 func (c *Counts) drop(i int) {
@@ -83,17 +84,17 @@ func (c *Counts) drop(i int) {
 }
 
 // addToMany goes back to a list only well below the limit, so that one pod that comes and goes does not cause it.
-func (c *Counts) addToMany(value string, n int64) {
-	if sum := c.many[value] + n; sum != 0 {
-		c.many[value] = sum
+func (c *Counts) addToMany(at *value, n int64) {
+	if sum := c.many[at] + n; sum != 0 {
+		c.many[at] = sum
 		return
 	}
-	delete(c.many, value)
+	delete(c.many, at)
 	if len(c.many) > fewValues/2 {
 		return
 	}
-	for value, n := range c.many {
-		c.few = append(c.few, number{value, n})
+	for at, n := range c.many {
+		c.few = append(c.few, number{at, n})
 	}
 	c.many = nil
 }

@@ -15,37 +15,72 @@ type host struct {
 	name   string
 	labels map[string]string
 	pods   int
+	// values are those of topology keys, by the places of these; nil where the node does not have the label.
+	values []*value
+	// few is where values are while there are no more: next to the rest, for the sake of the processor's cache.
+	few [3]*value
 }
 
-// hosts are those that have pods, by name. When a node comes with other labels it becomes another host of that name;
-// the former one lives on in its pods until these are removed.
-type hosts map[string]*host
+// at returns the host's value of a topology key; nil if it has none.
+func (h *host) at(of *topology) *value { return h.values[of.place] }
+
+// hosts are those that have pods, and the topology keys that terms or questions named.
+type hosts struct {
+	byName map[string]*host
+	// former are hosts whose node came with other labels later; they live on in their pods until these are removed.
+	former     map[*host]struct{}
+	topologies map[string]*topology
+	// places are the topologies by their place in each host's values.
+	places []*topology
+	// spare is how many topology keys there may be before those that nobody needs make room.
+	spare int
+	// dropped is how often one made room.
+	dropped int
+}
+
+func newHosts() hosts {
+	return hosts{byName: map[string]*host{}, former: map[*host]struct{}{}, topologies: map[string]*topology{}, spare: 16}
+}
 
 // hold returns the host for one more pod.
-func (h hosts) hold(node *corev1.Node) *host {
+func (h *hosts) hold(node *corev1.Node) *host {
 	var name string
 	var labels map[string]string
 	if node != nil { // as a NodeInfo without its node says
 		name, labels = node.Name, node.Labels
 	}
-	known := h[name]
+	known := h.byName[name]
 	if known == nil || !known.renew(labels) {
+		if known != nil {
+			h.former[known] = struct{}{}
+		}
 		known = &host{name: name, labels: labels}
-		h[name] = known
+		known.values = known.few[:0]
+		for _, of := range h.places {
+			known.values = append(known.values, of.hold(labels))
+		}
+		h.byName[name] = known
 	}
 	known.pods++
 	return known
 }
 
-func (h hosts) release(of *host) {
+func (h *hosts) release(of *host) {
 	of.pods--
-	if of.pods == 0 && h[of.name] == of {
-		delete(h, of.name)
+	if of.pods > 0 {
+		return
+	}
+	for i, topology := range h.places {
+		topology.release(of.values[i])
+	}
+	delete(h.former, of)
+	if h.byName[of.name] == of {
+		delete(h.byName, of.name)
 	}
 }
 
-func (h hosts) renew(node *corev1.Node) {
-	if known := h[node.Name]; known != nil {
+func (h *hosts) renew(node *corev1.Node) {
+	if known := h.byName[node.Name]; known != nil {
 		known.renew(node.Labels)
 	}
 }

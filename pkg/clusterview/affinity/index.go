@@ -14,19 +14,20 @@ import (
 // Index knows the pods that are on nodes. Add, Remove, Renew and SetSkip change it and must be called by one goroutine,
 // while nobody asks; between two changes many goroutines may ask.
 type Index struct {
-	records map[fwk.PodInfo]*record
-	hosts   hosts
-	terms   terms
-	skip    func(pod *corev1.Pod, term *fwk.AffinityTerm) bool
-	hasher  hasher
+	records    map[fwk.PodInfo]*record
+	namespaces namespaces
+	hosts      hosts
+	terms      terms
+	skip       func(pod *corev1.Pod, term *fwk.AffinityTerm) bool
+	hasher     hasher
 
-	// mu guards what questions change.
+	// mu guards what questions change: what follows, and which topology keys the hosts have values of.
 	mu       sync.Mutex
 	postings postings
 	kept     kept
 	// questions were asked so far: it tells what was used lately.
 	questions uint64
-	tally     paths
+	taken     paths
 }
 
 // paths says how often questions went which way.
@@ -34,19 +35,23 @@ type paths struct {
 	walks, hits, fromPostings, fullReads, keptDropped, keysLearned, keysDropped, keysRefused int
 }
 
-// record is a pod in the index.
+// record is a pod in the index. What it has in common with others is pointers, so that a question about many pods
+// compares these and does not read the labels of each.
 type record struct {
-	pod  fwk.PodInfo
-	host *host
+	pod       *corev1.Pod
+	host      *host
+	namespace *namespace
+	// values are its postings, by the places of their keys; nil where it does not have the label.
+	values []*posting
 }
 
 // New makes an empty index. It follows at most maxKeys label keys by value, and keeps at most maxCounts counts current;
 // each of the latter may cost some hundred nanoseconds per pod that is added or removed. Keys in never are not followed
 // by value: those that tell pods apart and that hardly any term asks for.
 func New(maxKeys, maxCounts int, never ...string) *Index {
-	h := hasher{seed: maphash.MakeSeed(), mask: ^uint64(0)}
 	return &Index{
-		records: map[fwk.PodInfo]*record{}, hosts: hosts{}, terms: newTerms(), hasher: h,
+		records: map[fwk.PodInfo]*record{}, namespaces: namespaces{}, hosts: newHosts(), terms: newTerms(),
+		hasher:   hasher{seed: maphash.MakeSeed(), mask: ^uint64(0)},
 		postings: newPostings(maxKeys, never), kept: newKept(maxCounts),
 	}
 }
@@ -54,9 +59,12 @@ func New(maxKeys, maxCounts int, never ...string) *Index {
 // SetSkip says which required anti-affinity terms of pods are not indexed: Owned does not know them. The answer must
 // depend on the pod and the term alone.
 func (x *Index) SetSkip(skip func(pod *corev1.Pod, term *fwk.AffinityTerm) bool) {
-	x.terms, x.skip = newTerms(), skip
-	for _, r := range x.records {
-		x.own(r, true)
+	for pod, r := range x.records {
+		x.own(pod, r, false)
+	}
+	x.skip = skip
+	for pod, r := range x.records {
+		x.own(pod, r, true)
 	}
 }
 
@@ -64,11 +72,12 @@ func (x *Index) SetSkip(skip func(pod *corev1.Pod, term *fwk.AffinityTerm) bool)
 // added again. A pod is known by its PodInfo; one that is there already is moved.
 func (x *Index) Add(pod fwk.PodInfo, node *corev1.Node) {
 	x.Remove(pod, node)
-	r := &record{pod: pod, host: x.hosts.hold(node)}
+	r := &record{pod: pod.GetPod(), host: x.hosts.hold(node)}
+	r.namespace = x.namespaces.hold(r.pod.Namespace)
 	x.records[pod] = r
 	x.postings.add(r)
 	x.kept.change(r, 1)
-	x.own(r, true)
+	x.own(pod, r, true)
 }
 
 // Remove takes out a pod as it was added. One that is not there is ignored.
@@ -77,14 +86,15 @@ func (x *Index) Remove(pod fwk.PodInfo, _ *corev1.Node) {
 	if !ok {
 		return
 	}
-	x.own(r, false)
+	x.own(pod, r, false)
 	x.kept.change(r, -1)
 	x.postings.remove(r)
+	x.namespaces.release(r.namespace)
 	x.hosts.release(r.host)
 	delete(x.records, pod)
 }
 
-// Renew lets the index keep the labels of a newer object of a node, where they say the same, so that the older one is
+// Renew makes the index keep the labels of a newer object of a node, where they say the same, so that the older one is
 // not held in memory. It changes no answer.
 func (x *Index) Renew(node *corev1.Node) { x.hosts.renew(node) }
 
@@ -92,21 +102,24 @@ func (x *Index) Renew(node *corev1.Node) { x.hosts.renew(node) }
 func (x *Index) Len() int { return len(x.records) }
 
 // own counts the terms of a pod in or out, but those that count nowhere or for no pod.
-func (x *Index) own(r *record, in bool) {
-	for t := range termsOf(r.pod) {
-		value, ok := r.host.labels[t.term.TopologyKey]
-		if !ok || !selects(t.term.Selector) || x.skips(r, t) {
+func (x *Index) own(pod fwk.PodInfo, r *record, in bool) {
+	for t := range termsOf(pod) {
+		if !canMatch(t.term) || x.skips(r, t) {
+			continue
+		}
+		topology, at := x.hosts.at(r.host, t.term.TopologyKey)
+		if at == nil {
 			continue
 		}
 		hash := x.hasher.owned(t.kind, t.term)
 		if in {
-			x.terms.add(hash, t, value)
+			x.terms.add(hash, t, topology, at)
 		} else {
-			x.terms.remove(hash, t, value)
+			x.terms.remove(hash, t, at)
 		}
 	}
 }
 
 func (x *Index) skips(r *record, t ownedTerm) bool {
-	return x.skip != nil && t.kind == RequiredAntiAffinity && x.skip(r.pod.GetPod(), t.term)
+	return x.skip != nil && t.kind == RequiredAntiAffinity && x.skip(r.pod, t.term)
 }

@@ -17,10 +17,10 @@ type kept struct {
 }
 
 type keptCount struct {
-	Matches
+	*Matches
 	hash  uint64
 	terms []fwk.AffinityTerm
-	pairs []pair
+	under []label
 	asked uint64
 }
 
@@ -37,11 +37,11 @@ func (k *kept) find(hash uint64, terms []fwk.AffinityTerm) *keptCount {
 }
 
 // keep takes in a count; the one that was asked for least recently goes when there are too many.
-func (k *kept) keep(c *keptCount) (dropped int) {
+func (k *kept) keep(hash uint64, terms []fwk.AffinityTerm, m *Matches, now uint64) (dropped int) {
 	if k.max < 1 {
 		return 0
 	}
-	if other := k.byHash[c.hash]; other != nil { // other terms with the same hash
+	if other := k.byHash[hash]; other != nil { // other terms with the same hash
 		k.drop(other)
 		dropped++
 	}
@@ -55,24 +55,28 @@ func (k *kept) keep(c *keptCount) (dropped int) {
 		k.drop(oldest)
 		dropped++
 	}
-	// The caller may change its terms later.
-	c.terms = slices.Clone(c.terms)
-	least := 0
+	c := &keptCount{Matches: m, hash: hash, terms: slices.Clone(terms), asked: now}
+	least := -1
 	for i := range c.terms {
-		c.terms[i].Namespaces = c.terms[i].Namespaces.Clone()
-		selector := c.terms[i].Selector
-		if number, cost := k.filed.choose(selector); number != loose && (c.pairs == nil || cost < least) {
-			c.pairs, least = pairsOf(selector, number), cost
+		c.terms[i].Namespaces = c.terms[i].Namespaces.Clone() // the caller may change its own
+		if number, cost := k.filed.choose(&c.terms[i]); least < 0 || cost < least {
+			c.under, least = labelsOf(&c.terms[i], number), cost
 		}
 	}
-	k.byHash[c.hash] = c
-	k.filed.put(c, c.pairs)
+	k.byHash[hash] = c
+	k.filed.put(c, c.under)
+	for i := range m.byKey {
+		m.byKey[i].of.uses++
+	}
 	return dropped
 }
 
 func (k *kept) drop(c *keptCount) {
-	k.filed.take(c, c.pairs)
+	k.filed.take(c, c.under)
 	delete(k.byHash, c.hash)
+	for i := range c.byKey {
+		c.byKey[i].of.uses--
+	}
 }
 
 // change follows a pod that comes or goes.
@@ -80,5 +84,12 @@ func (k *kept) change(r *record, by int64) {
 	if len(k.byHash) == 0 {
 		return
 	}
-	k.filed.each(r.pod.GetPod().Labels, func(c *keptCount) { c.count(c.terms, r, by) })
+	k.filed.each(r.pod, func(c *keptCount) {
+		for i := range c.terms {
+			if !c.terms[i].Matches(r.pod, nil) {
+				return
+			}
+		}
+		c.count(r.host, by)
+	})
 }

@@ -3,156 +3,111 @@
 
 package affinity
 
-import (
-	"iter"
+import fwk "k8s.io/kube-scheduler/framework"
 
-	fwk "k8s.io/kube-scheduler/framework"
-)
-
-// walkLimit is how many candidates are looked at at each question.
-const walkLimit = 64
-
-// postings find pods by label value, for the keys that were asked for.
+// postings find pods by label value and namespace, for the keys that were asked for.
 type postings struct {
 	maxKeys int
 	never   map[string]struct{}
-	byKey   map[string]*posting
+	byKey   map[string]*followed
 	// rest is for how many questions a key must have been of no use before another takes its place.
 	rest uint64
 }
 
-// posting is the pods that have a label key, by value.
-type posting struct {
-	used uint64
-	// A value is in one of the two: short lists are quick to search, and most are short.
-	few  map[string][]*record
-	many map[string]map[*record]struct{}
+// followed is a label key with its values.
+type followed struct {
+	place   int
+	used    uint64
+	byValue map[string]*posting
 }
 
+// noKey is one that every pod has, with no value: it finds pods by their namespace alone.
+const noKey = ""
+
 func newPostings(maxKeys int, never []string) postings {
-	p := postings{maxKeys: maxKeys, never: map[string]struct{}{}, byKey: map[string]*posting{}, rest: 4096}
+	p := postings{maxKeys: maxKeys, never: map[string]struct{}{}, byKey: map[string]*followed{}, rest: 4096}
 	for _, key := range never {
 		p.never[key] = struct{}{}
 	}
 	return p
 }
 
+func valueOf(r *record, key string) (value string, ok bool) {
+	if key == noKey {
+		return "", true
+	}
+	value, ok = r.pod.Labels[key]
+	return value, ok
+}
+
 func (p *postings) add(r *record) {
 	if len(p.byKey) == 0 {
 		return
 	}
-	labels := r.pod.GetPod().Labels
+	r.values = make([]*posting, len(p.byKey))
 	for key, of := range p.byKey {
-		if value, ok := labels[key]; ok {
+		if value, ok := valueOf(r, key); ok {
 			of.add(value, r)
 		}
 	}
 }
 
 func (p *postings) remove(r *record) {
-	if len(p.byKey) == 0 {
-		return
-	}
-	labels := r.pod.GetPod().Labels
 	for key, of := range p.byKey {
-		if value, ok := labels[key]; ok {
-			of.remove(value, r)
+		in := r.values[of.place]
+		if in == nil {
+			continue
+		}
+		in.remove(r)
+		if in.pods == 0 {
+			value, _ := valueOf(r, key)
+			delete(of.byValue, value)
 		}
 	}
 }
 
-// allows is true when a key may get a posting; it makes room for it.
-func (p *postings) allows(key string, now uint64) (ok, dropped bool) {
+// room returns the place for one more key, if it may be followed at all; the key that was there is dropped.
+func (p *postings) room(key string, now uint64) (place int, ok, dropped bool) {
 	if _, never := p.never[key]; never || p.maxKeys < 1 {
-		return false, false
+		return 0, false, false
 	}
 	if len(p.byKey) < p.maxKeys {
-		return true, false
+		return len(p.byKey), true, false
 	}
-	oldest := ""
+	oldest, found := "", false
 	for other, of := range p.byKey {
-		if oldest == "" || of.used < p.byKey[oldest].used {
-			oldest = other
+		if !found || of.used < p.byKey[oldest].used {
+			oldest, found = other, true
 		}
 	}
 	if now-p.byKey[oldest].used <= p.rest {
-		return false, false
+		return 0, false, false
 	}
+	place = p.byKey[oldest].place
 	delete(p.byKey, oldest)
-	return true, true
+	return place, true, true
 }
 
-func (p *postings) learn(key string, now uint64, from map[fwk.PodInfo]*record) {
-	of := &posting{used: now, few: map[string][]*record{}, many: map[string]map[*record]struct{}{}}
-	for pod, r := range from {
-		if value, ok := pod.GetPod().Labels[key]; ok {
+func (p *postings) follow(key string, place int, now uint64, all map[fwk.PodInfo]*record) {
+	of := &followed{place: place, used: now, byValue: map[string]*posting{}}
+	p.byKey[key] = of
+	for _, r := range all {
+		if place == len(r.values) {
+			r.values = append(r.values, nil)
+		}
+		r.values[place] = nil
+		if value, ok := valueOf(r, key); ok {
 			of.add(value, r)
 		}
 	}
-	p.byKey[key] = of
 }
 
-func (p *posting) add(value string, r *record) {
-	if many, ok := p.many[value]; ok {
-		many[r] = struct{}{}
-		return
+func (f *followed) add(value string, r *record) {
+	to := f.byValue[value]
+	if to == nil {
+		to = &posting{}
+		f.byValue[value] = to
 	}
-	few := append(p.few[value], r)
-	if len(few) <= walkLimit {
-		p.few[value] = few
-		return
-	}
-	many := make(map[*record]struct{}, 2*walkLimit)
-	for _, each := range few {
-		many[each] = struct{}{}
-	}
-	p.many[value] = many
-	delete(p.few, value)
-}
-
-// remove goes back to a list only well below the limit, so that one pod that comes and goes does not cause it.
-func (p *posting) remove(value string, r *record) {
-	many, ok := p.many[value]
-	if !ok {
-		if few := without(p.few[value], r); len(few) > 0 {
-			p.few[value] = few
-		} else {
-			delete(p.few, value)
-		}
-		return
-	}
-	delete(many, r)
-	if len(many) > walkLimit/2 {
-		return
-	}
-	few := make([]*record, 0, walkLimit/2)
-	for each := range many {
-		few = append(few, each)
-	}
-	p.few[value] = few
-	delete(p.many, value)
-}
-
-func (p *posting) size(values []string) (n int) {
-	for _, value := range values {
-		n += len(p.few[value]) + len(p.many[value])
-	}
-	return n
-}
-
-func (p *posting) pods(values []string) iter.Seq[*record] {
-	return func(yield func(*record) bool) {
-		for _, value := range values {
-			for _, r := range p.few[value] {
-				if !yield(r) {
-					return
-				}
-			}
-			for r := range p.many[value] {
-				if !yield(r) {
-					return
-				}
-			}
-		}
-	}
+	to.add(r)
+	r.values[f.place] = to
 }

@@ -51,13 +51,24 @@ var (
 func TestIndexEqualsNaive(t *testing.T) {
 	// Several times over: what only many pods, or dropped counts, bring to light is rare.
 	var taken paths
-	looseOwned := 0
+	looseOwned, topologiesDropped := 0, 0
 	for range 8 {
 		rapid.Check(t, func(t *rapid.T) {
 			m := indexEqualsNaive(t)
-			taken.add(m.x.tally)
+			taken.add(m.x.taken)
 			looseOwned += m.looseOwned
+			topologiesDropped += m.x.hosts.dropped
 		})
+	}
+	for path, n := range map[string]int{
+		"looked at few candidates": taken.walks, "had a kept count": taken.hits, "counted candidates once": taken.fromPostings,
+		"read all pods": taken.fullReads, "dropped a kept count": taken.keptDropped, "learned a key": taken.keysLearned,
+		"dropped a key": taken.keysDropped, "had no room for a key": taken.keysRefused, "answered by a loose term": looseOwned,
+		"made room for a topology key": topologiesDropped,
+	} {
+		if n < 5 {
+			t.Errorf("%d questions %s, want more for the test to mean something", n, path)
+		}
 	}
 	t.Logf("%+v, %d owned terms that are tried for each pod", taken, looseOwned)
 }
@@ -78,6 +89,7 @@ func indexEqualsNaive(t *rapid.T) *machine {
 	if rapid.Bool().Draw(t, "collisions") {
 		m.x.hasher.mask = 1
 	}
+	m.x.hosts.spare = rapid.IntRange(1, 4).Draw(t, "spare")
 	m.x.postings.rest = uint64(rapid.IntRange(0, 5).Draw(t, "rest"))
 	t.Repeat(map[string]func(*rapid.T){
 		"add":          m.add,
@@ -364,11 +376,11 @@ func (m *machine) owned(t *rapid.T) {
 			want[text][value] += of.weight
 		}
 	}
-	for _, e := range m.x.terms.filed.loose {
+	m.x.terms.filed.at(pod.Namespace, "", "", func(e *entry) {
 		if e.term.Matches(pod, set) {
 			m.looseOwned++
 		}
-	}
+	})
 	if diff := cmp.Diff(want, ownedOf(m.x, pod, set, kinds)); diff != "" {
 		t.Fatalf("Owned(%v, %d) (-want +got):\n%s", pod.Labels, kinds, diff)
 	}
@@ -389,13 +401,19 @@ func (m *machine) removeAll(t *rapid.T) {
 func (m *machine) checkEmpty(t *rapid.T) {
 	t.Helper()
 	x := m.x
-	if x.Len() != 0 || len(x.hosts) != 0 || len(x.terms.byHash) != 0 || len(x.terms.filed.under) != 0 || len(x.terms.filed.loose) != 0 {
-		t.Fatalf("%d pods, %d hosts, %d terms, filed under %d labels and %d loose remain, want none",
-			x.Len(), len(x.hosts), len(x.terms.byHash), len(x.terms.filed.under), len(x.terms.filed.loose))
+	got := map[string]int{
+		"pods": x.Len(), "namespaces": len(x.namespaces), "hosts": len(x.hosts.byName) + len(x.hosts.former),
+		"terms": len(x.terms.byHash), "labels of terms": len(x.terms.filed.under), "keys of terms": len(x.terms.filed.keys),
 	}
-	for key, of := range x.postings.byKey {
-		if len(of.few)+len(of.many) != 0 {
-			t.Fatalf("pods with %s remain", key)
+	for _, of := range x.hosts.places {
+		got["topology values"] += len(of.values)
+	}
+	for _, of := range x.postings.byKey {
+		got["label values"] += len(of.byValue)
+	}
+	for what, n := range got {
+		if n != 0 {
+			t.Fatalf("%d %s remain, want none", n, what)
 		}
 	}
 	if n := len(x.kept.byHash); n > max(0, x.kept.max) {

@@ -6,69 +6,119 @@ package affinity
 import (
 	"slices"
 
-	"k8s.io/apimachinery/pkg/labels"
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// shelf finds selectors by the labels of a pod: each item is filed under the labels of one equality requirement of its
-// selector, or is loose when it has none. Loose ones are tried for every pod.
+// shelf finds terms by the labels and the namespace of a pod. Each item is filed under the values of one equality
+// requirement of its term's selector, for each of the term's namespaces. One without such a requirement is loose: it is
+// tried for every pod of its namespaces.
 type shelf[T comparable] struct {
-	under map[pair][]T
-	loose []T
+	under map[label][]T
+	// keys are those in under, with how often they are there: they are far fewer than the labels of pods.
+	keys map[string]int
 }
 
-func newShelf[T comparable]() shelf[T] { return shelf[T]{under: map[pair][]T{}} }
+// label is one that pods of a namespace have; no namespace stands for all.
+type label struct{ namespace, key, value string }
 
-// choose returns the number of the requirement under which an item is best filed: where fewest others are. So a label
-// that all pods have collects no items as long as these ask for another.
-func (s *shelf[T]) choose(selector labels.Selector) (number, cost int) {
-	number = loose
-	requirements, equal := equalities(selector)
-	for _, i := range equal {
-		key, others := requirements[i].Key(), 0
-		for _, value := range valuesOf(selector, &requirements[i]) {
-			others += 1 + len(s.under[pair{key, value}])
+const (
+	// maxNamespaces is in how many a term is filed: one of more, or with a selector of them, is filed under all.
+	maxNamespaces = 8
+	// looseCost is more than what any term costs that is filed under a label.
+	looseCost = 1 << 32
+)
+
+func newShelf[T comparable]() shelf[T] {
+	return shelf[T]{under: map[label][]T{}, keys: map[string]int{}}
+}
+
+// choose returns the number of the requirement under which a term is best filed: where fewest others are. So a label
+// that all pods have collects no terms as long as these ask for another.
+func (s *shelf[T]) choose(term *fwk.AffinityTerm) (number, cost int) {
+	number, cost = loose, looseCost
+	for i := range equalities(term.Selector) {
+		others := 0
+		for _, at := range labelsOf(term, i) {
+			others += 1 + len(s.under[at])
 		}
-		if number == loose || others < cost {
+		if others < cost {
 			number, cost = i, others
 		}
 	}
 	return number, cost
 }
 
-func (s *shelf[T]) put(item T, pairs []pair) {
-	if len(pairs) == 0 {
-		s.loose = append(s.loose, item)
-		return
+// labelsOf returns what a pod must have one of to match the term, as its requirement of that number says.
+func labelsOf(term *fwk.AffinityTerm, number int) []label {
+	key, values := noKey, []string{""}
+	if number != loose {
+		requirements, _ := term.Selector.Requirements()
+		key, values = requirements[number].Key(), valuesOf(&requirements[number])
 	}
-	for _, p := range pairs {
-		s.under[p] = append(s.under[p], item)
+	if selects(term.NamespaceSelector) || len(term.Namespaces) > maxNamespaces {
+		return appendLabels(make([]label, 0, len(values)), "", key, values)
+	}
+	all := make([]label, 0, len(term.Namespaces)*len(values))
+	for namespace := range term.Namespaces {
+		all = appendLabels(all, namespace, key, values)
+	}
+	return all
+}
+
+func appendLabels(to []label, namespace, key string, values []string) []label {
+	for _, value := range values {
+		to = append(to, label{namespace, key, value})
+	}
+	return to
+}
+
+func (s *shelf[T]) put(item T, under []label) {
+	for _, at := range under {
+		s.under[at] = append(s.under[at], item)
+		s.keys[at.key]++
 	}
 }
 
-func (s *shelf[T]) take(item T, pairs []pair) {
-	if len(pairs) == 0 {
-		s.loose = without(s.loose, item)
-		return
-	}
-	for _, p := range pairs {
-		if rest := without(s.under[p], item); len(rest) > 0 {
-			s.under[p] = rest
+func (s *shelf[T]) take(item T, under []label) {
+	for _, at := range under {
+		if rest := without(s.under[at], item); len(rest) > 0 {
+			s.under[at] = rest
 		} else {
-			delete(s.under, p)
+			delete(s.under, at)
+		}
+		if s.keys[at.key]--; s.keys[at.key] == 0 {
+			delete(s.keys, at.key)
 		}
 	}
 }
 
-// each calls f for the items that may select a pod with such labels, each once: a pod has one value of a label.
-func (s *shelf[T]) each(of map[string]string, f func(T)) {
-	if len(s.under) > 0 {
-		for key, value := range of {
-			for _, item := range s.under[pair{key, value}] {
-				f(item)
+// each calls f for the items whose term may match the pod, each once: a pod has one namespace, and one value of a label.
+func (s *shelf[T]) each(pod *corev1.Pod, f func(T)) {
+	if len(s.keys) > len(pod.Labels) {
+		s.at(pod.Namespace, noKey, "", f)
+		for key, value := range pod.Labels {
+			if s.keys[key] > 0 {
+				s.at(pod.Namespace, key, value, f)
 			}
 		}
+		return
 	}
-	for _, item := range s.loose {
+	for key := range s.keys {
+		if value, ok := pod.Labels[key]; ok || key == noKey {
+			s.at(pod.Namespace, key, value, f)
+		}
+	}
+}
+
+func (s *shelf[T]) at(namespace, key, value string, f func(T)) {
+	for _, item := range s.under[label{"", key, value}] {
+		f(item)
+	}
+	if namespace == "" {
+		return // in no cluster, but in tests of others
+	}
+	for _, item := range s.under[label{namespace, key, value}] {
 		f(item)
 	}
 }
@@ -76,9 +126,6 @@ func (s *shelf[T]) each(of map[string]string, f func(T)) {
 // without takes an item out of a list in no order.
 func without[T comparable](list []T, item T) []T {
 	i := slices.Index(list, item)
-	if i < 0 {
-		return list
-	}
 	last := len(list) - 1
 	list[i] = list[last]
 	clear(list[last:])

@@ -21,7 +21,7 @@ type Owned struct {
 // Owned calls f for each term of the given kinds of pods in the index that matches the pod, which need not be in it,
 // and has counts; equal terms of many pods come as one.
 func (x *Index) Owned(pod *corev1.Pod, namespaceLabels labels.Set, kinds Kinds, f func(Owned)) {
-	x.terms.filed.each(pod.Labels, func(e *entry) {
+	x.terms.filed.each(pod, func(e *entry) {
 		if e.kind&kinds != 0 && e.term.Matches(pod, namespaceLabels) {
 			f(Owned{Kind: e.kind, Term: e.term, Counts: &e.counts})
 		}
@@ -56,30 +56,32 @@ func (t *terms) find(hash uint64, of ownedTerm) *entry {
 	return e
 }
 
-func (t *terms) add(hash uint64, of ownedTerm, value string) {
-	e := t.find(hash, of)
+func (t *terms) add(hash uint64, term ownedTerm, of *topology, at *value) {
+	e := t.find(hash, term)
 	if e == nil {
-		number, _ := t.filed.choose(of.term.Selector)
-		e = &entry{kind: of.kind, filed: int32(number), next: t.byHash[hash]}
+		number, _ := t.filed.choose(term.term)
+		e = &entry{kind: term.kind, filed: int32(number), counts: Counts{of: of}, next: t.byHash[hash]}
 		t.byHash[hash] = e
-		t.filed.put(e, pairsOf(of.term.Selector, number))
+		t.filed.put(e, labelsOf(term.term, number))
+		of.uses++
 	}
-	e.term = of.term
+	e.term = term.term
 	e.owners++
-	e.counts.add(value, of.weight)
+	e.counts.add(at, term.weight)
 }
 
-func (t *terms) remove(hash uint64, of ownedTerm, value string) {
-	e := t.find(hash, of)
+func (t *terms) remove(hash uint64, term ownedTerm, at *value) {
+	e := t.find(hash, term)
 	if e == nil {
 		return
 	}
 	e.owners--
-	e.counts.add(value, -of.weight)
+	e.counts.add(at, -term.weight)
 	if e.owners > 0 {
 		return
 	}
-	t.filed.take(e, pairsOf(e.term.Selector, int(e.filed)))
+	e.counts.of.uses--
+	t.filed.take(e, labelsOf(e.term, int(e.filed)))
 	t.unlink(hash, e)
 }
 

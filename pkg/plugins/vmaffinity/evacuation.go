@@ -5,7 +5,24 @@ package vmaffinity
 
 import (
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
+
+// mustGo is true for a VM whose required affinity is a preference: it is to leave the host on which it runs, and nothing
+// may stay there. That KubeVirt wants to move it is not enough: each accepted eviction does.
+func (pl *VMAffinity) mustGo(vm *model.VM) bool {
+	if !pl.relaxes || vm.Evacuating == "" {
+		return false
+	}
+	launchers := pl.view.Launchers(vm.UID)
+	for i := range launchers {
+		if launchers[i].Presence.Affinity {
+			return launchers[i].Node.Name == vm.Evacuating && pl.mustLeave(launchers[i].Node)
+		}
+	}
+	return false
+}
 
 // mustLeave is true for a host that no VM may stay on: it is cordoned, or has a taint that says so.
 func (pl *VMAffinity) mustLeave(node *corev1.Node) bool {

@@ -34,8 +34,14 @@ type VMAffinity struct {
 }
 
 var (
-	_ fwk.EnqueueExtensions = &VMAffinity{}
-	_ fwk.SignPlugin        = &VMAffinity{}
+	_ fwk.PreFilterPlugin     = &VMAffinity{}
+	_ fwk.PreFilterExtensions = &VMAffinity{}
+	_ fwk.FilterPlugin        = &VMAffinity{}
+	_ fwk.PreScorePlugin      = &VMAffinity{}
+	_ fwk.ScorePlugin         = &VMAffinity{}
+	_ fwk.ScoreExtensions     = &VMAffinity{}
+	_ fwk.EnqueueExtensions   = &VMAffinity{}
+	_ fwk.SignPlugin          = &VMAffinity{}
 )
 
 // Name is the plugin's name in a KubeSchedulerConfiguration.
@@ -56,6 +62,7 @@ func NewFactory(views *clusterview.Pool) frameworkruntime.PluginFactory {
 		if err != nil {
 			return nil, err
 		}
+		view.FollowAffinity(isOwnTerm)
 		return newPlugin(args, handle, view, factory.Core().V1().Namespaces().Lister()), nil
 	}
 }

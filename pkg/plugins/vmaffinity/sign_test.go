@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 )
 
 func TestSignPod(t *testing.T) {
@@ -46,5 +48,27 @@ func TestSignPod(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a signature leaves out would be taken for equal: pods of one signature get the same answer for a host.
+func TestSignaturesTellApartWhatExistingPodsTellApart(t *testing.T) {
+	ctx := testContext(t)
+	p := cluster{
+		nodes: []*corev1.Node{makeNode("a").Obj()},
+		pods:  []*corev1.Pod{makePod("there").Anti(term(hostname, "app=web").In("shop")).On("a").Obj()},
+		args:  defaultArgs(t, func(a *config.VMAffinityArgs) { a.IgnorePreferredTermsOfExistingPods = true }),
+	}.profile(ctx, t)
+	web := p.SignPod(ctx, makePod("1").Label("app", "web").Namespace("shop").Obj(), false)
+	for name, other := range map[string]podBuilder{
+		"label":     makePod("2").Label("app", "db").Namespace("shop"),
+		"namespace": makePod("3").Label("app", "web"),
+	} {
+		if signature := p.SignPod(ctx, other.Obj(), false); signature == nil || string(signature) == string(web) {
+			t.Errorf("another %s: signature %s, want another than %s", name, signature, web)
+		}
+	}
+	if equal := p.SignPod(ctx, makePod("4").Label("app", "web").Namespace("shop").Obj(), false); string(equal) != string(web) {
+		t.Errorf("an equal pod: signature %s, want %s", equal, web)
 	}
 }

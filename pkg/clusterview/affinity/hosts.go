@@ -12,17 +12,35 @@ import (
 
 // host is a node as pods were added with it.
 type host struct {
+	// few and more are the values of topology keys, by the places of these; nil where the node does not have the label.
+	// The first are at hand, for the sake of the processor's cache.
+	few    [3]*value
+	more   []*value
 	name   string
 	labels map[string]string
 	pods   int
-	// values are those of topology keys, by the places of these; nil where the node does not have the label.
-	values []*value
-	// few is where values are while there are no more: next to the rest, for the sake of the processor's cache.
-	few [3]*value
 }
 
 // at returns the host's value of a topology key; nil if it has none.
-func (h *host) at(of *topology) *value { return h.values[of.place] }
+func (h *host) at(of *topology) *value {
+	if of.place < len(h.few) {
+		return h.few[of.place]
+	}
+	return h.more[of.place-len(h.few)]
+}
+
+// set looks up the host's value of a topology key.
+func (h *host) set(of *topology) {
+	v, place := of.hold(h.labels), of.place-len(h.few)
+	switch {
+	case place < 0:
+		h.few[of.place] = v
+	case place < len(h.more):
+		h.more[place] = v
+	default:
+		h.more = append(h.more, v)
+	}
+}
 
 // hosts are those that have pods, and the topology keys that terms or questions named.
 type hosts struct {
@@ -55,9 +73,8 @@ func (h *hosts) hold(node *corev1.Node) *host {
 			h.former[known] = struct{}{}
 		}
 		known = &host{name: name, labels: labels}
-		known.values = known.few[:0]
 		for _, of := range h.places {
-			known.values = append(known.values, of.hold(labels))
+			known.set(of)
 		}
 		h.byName[name] = known
 	}
@@ -70,8 +87,8 @@ func (h *hosts) release(of *host) {
 	if of.pods > 0 {
 		return
 	}
-	for i, topology := range h.places {
-		topology.release(of.values[i])
+	for _, topology := range h.places {
+		topology.release(of.at(topology))
 	}
 	delete(h.former, of)
 	if h.byName[of.name] == of {

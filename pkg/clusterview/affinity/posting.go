@@ -10,10 +10,10 @@ const walkLimit = 64
 
 // posting is the pods that have one value of a label, by namespace.
 type posting struct {
-	pods int
-	// only is in place of byNamespace as long as it is the only one, as for most values.
-	only        *list
-	byNamespace map[*namespace]*list
+	// first is the list of one namespace: most values have no more. Its namespace is nil while it has no pods.
+	first list
+	more  map[*namespace]*list
+	pods  int
 }
 
 // list is pods with a label in one namespace: a list up to walkLimit, a set beyond.
@@ -30,26 +30,26 @@ type candidate struct {
 }
 
 func (p *posting) in(of *namespace) *list {
-	if p.only != nil && p.only.namespace == of {
-		return p.only
+	if p.first.namespace == of {
+		return &p.first
 	}
-	return p.byNamespace[of]
+	return p.more[of]
 }
 
 func (p *posting) add(r *record) {
 	p.pods++
 	to := p.in(r.namespace)
-	if to == nil {
+	switch {
+	case to != nil:
+	case p.first.namespace == nil:
+		to = &p.first
+		to.namespace = r.namespace
+	default:
 		to = &list{namespace: r.namespace}
-		switch {
-		case p.byNamespace != nil:
-			p.byNamespace[r.namespace] = to
-		case p.only != nil:
-			p.byNamespace = map[*namespace]*list{p.only.namespace: p.only, r.namespace: to}
-			p.only = nil
-		default:
-			p.only = to
+		if p.more == nil {
+			p.more = map[*namespace]*list{}
 		}
+		p.more[r.namespace] = to
 	}
 	to.add(r)
 }
@@ -61,9 +61,9 @@ func (p *posting) remove(r *record) {
 	if from.len() > 0 {
 		return
 	}
-	delete(p.byNamespace, r.namespace)
-	if p.only == from {
-		p.only = nil
+	delete(p.more, r.namespace)
+	if from == &p.first {
+		p.first = list{}
 	}
 }
 
@@ -116,10 +116,8 @@ func (l *list) each(f func(*candidate)) {
 
 // each calls f for the pods of all namespaces.
 func (p *posting) each(f func(*candidate)) {
-	if p.only != nil {
-		p.only.each(f)
-	}
-	for _, l := range p.byNamespace {
+	p.first.each(f)
+	for _, l := range p.more {
 		l.each(f)
 	}
 }

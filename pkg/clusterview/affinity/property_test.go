@@ -407,6 +407,10 @@ func (m *machine) checkEmpty(t *rapid.T) {
 	}
 	for _, of := range x.hosts.places {
 		got["topology values"] += len(of.values)
+		got["uses of topology keys"] += of.uses
+	}
+	for _, c := range x.kept.byHash {
+		got["uses of topology keys"] -= len(c.byKey)
 	}
 	for _, of := range x.postings.byKey {
 		got["label values"] += len(of.byValue)

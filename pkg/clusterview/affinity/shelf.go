@@ -66,6 +66,18 @@ func labelsOf(term *fwk.AffinityTerm, number int) []label {
 	return all
 }
 
+// sure is true when a pod that has one of these labels matches for certain.
+func sure(term *fwk.AffinityTerm, number int) bool {
+	requirements, _ := term.Selector.Requirements()
+	if len(requirements) > 1 || len(requirements) == 1 && number == loose {
+		return false
+	}
+	if selects(term.NamespaceSelector) {
+		return term.NamespaceSelector.Empty()
+	}
+	return len(term.Namespaces) <= maxNamespaces && !term.Namespaces.Has("")
+}
+
 func appendLabels(to []label, namespace, key string, values []string) []label {
 	for _, value := range values {
 		to = append(to, label{namespace, key, value})

@@ -22,7 +22,7 @@ type Owned struct {
 // and has counts; equal terms of many pods come as one.
 func (x *Index) Owned(pod *corev1.Pod, namespaceLabels labels.Set, kinds Kinds, f func(Owned)) {
 	x.terms.filed.each(pod, func(e *entry) {
-		if e.kind&kinds != 0 && e.term.Matches(pod, namespaceLabels) {
+		if e.kind&kinds != 0 && (e.sure || e.term.Matches(pod, namespaceLabels)) {
 			f(Owned{Kind: e.kind, Term: e.term, Counts: &e.counts})
 		}
 	})
@@ -36,6 +36,8 @@ type terms struct {
 
 type entry struct {
 	kind Kind
+	// sure is when all pods that have a label that it is filed under match it.
+	sure bool
 	// filed is the requirement that it is filed under.
 	filed  int32
 	owners int32
@@ -60,7 +62,7 @@ func (t *terms) add(hash uint64, term ownedTerm, of *topology, at *value) {
 	e := t.find(hash, term)
 	if e == nil {
 		number, _ := t.filed.choose(term.term)
-		e = &entry{kind: term.kind, filed: int32(number), counts: Counts{of: of}, next: t.byHash[hash]}
+		e = &entry{kind: term.kind, sure: sure(term.term, number), filed: int32(number), counts: Counts{of: of}, next: t.byHash[hash]}
 		t.byHash[hash] = e
 		t.filed.put(e, labelsOf(term.term, number))
 		of.uses++

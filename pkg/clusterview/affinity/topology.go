@@ -86,12 +86,3 @@ func (h *hosts) at(host *host, key string) (*topology, *value) {
 	}
 	return of, host.at(of)
 }
-
-func (h *host) set(of *topology) {
-	v := of.hold(h.labels)
-	if of.place == len(h.values) {
-		h.values = append(h.values, v)
-		return
-	}
-	h.values[of.place] = v
-}

@@ -65,6 +65,36 @@ func TestSizeFromVMI(t *testing.T) {
 			},
 			want: model.Size{VCPUs: 4, DedicatedCPUs: true, Memory: 8 * gib, PageSize: 2 * mib},
 		},
+		// KubeVirt resolves an instance type into the VirtualMachineInstance's spec: sockets by default, no requests or limits of CPU.
+		"an instance type, and what may be hot-plugged later does not count": {
+			domain: kubevirtv1.DomainSpec{
+				CPU:    &kubevirtv1.CPU{Sockets: 4, Cores: 1, Threads: 1, MaxSockets: 16},
+				Memory: &kubevirtv1.Memory{Guest: quantity("16Gi"), MaxGuest: quantity("64Gi")},
+			},
+			status: kubevirtv1.VirtualMachineInstanceStatus{
+				CurrentCPUTopology: &kubevirtv1.CPUTopology{Sockets: 4, Cores: 1, Threads: 1},
+				Memory:             &kubevirtv1.MemoryStatus{GuestAtBoot: quantity("16Gi"), GuestCurrent: quantity("16Gi"), GuestRequested: quantity("16Gi")},
+			},
+			want: model.Size{VCPUs: 4, Memory: 16 * gib},
+		},
+		"an instance type that is overcommitted, with a preference for cores and threads": {
+			domain: kubevirtv1.DomainSpec{
+				CPU:       &kubevirtv1.CPU{Sockets: 1, Cores: 4, Threads: 2},
+				Memory:    &kubevirtv1.Memory{Guest: quantity("32Gi")},
+				Resources: kubevirtv1.ResourceRequirements{Requests: list("memory", "16Gi")}, // overcommitPercent: 50
+			},
+			want: model.Size{VCPUs: 8, Memory: 32 * gib},
+		},
+		"an instance type with dedicated CPUs, NUMA passthrough and huge pages": {
+			domain: kubevirtv1.DomainSpec{
+				CPU: &kubevirtv1.CPU{
+					Sockets: 8, Cores: 1, Threads: 1, DedicatedCPUPlacement: true, IsolateEmulatorThread: true,
+					NUMA: &kubevirtv1.NUMA{GuestMappingPassthrough: &kubevirtv1.NUMAGuestMappingPassthrough{}},
+				},
+				Memory: &kubevirtv1.Memory{Guest: quantity("16Gi"), Hugepages: &kubevirtv1.Hugepages{PageSize: "1Gi"}},
+			},
+			want: model.Size{VCPUs: 8, DedicatedCPUs: true, Memory: 16 * gib, PageSize: gib},
+		},
 		"hot-plug under way: the spec is ahead": {
 			domain: kubevirtv1.DomainSpec{CPU: &kubevirtv1.CPU{Sockets: 8, Cores: 1, Threads: 1}, Memory: &kubevirtv1.Memory{Guest: quantity("8Gi")}},
 			status: kubevirtv1.VirtualMachineInstanceStatus{

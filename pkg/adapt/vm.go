@@ -7,9 +7,11 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
@@ -27,7 +29,10 @@ func VMFromVMI(vmi *kubevirtv1.VirtualMachineInstance) *model.VM {
 		Host:       vmi.Status.NodeName,
 		Move:       moveOf(vmi.Status.MigrationState),
 		Evacuating: vmi.Status.EvacuationNodeName,
-		Migratable: migratable(vmi.Status.Conditions),
+		Migratable: isTrue(vmi.Status.Conditions, kubevirtv1.VirtualMachineInstanceIsMigratable),
+		Paused:     isTrue(vmi.Status.Conditions, kubevirtv1.VirtualMachineInstancePaused),
+
+		PreemptionNever: PreemptionNever(vmi),
 	}
 	if strategy := vmi.Spec.EvictionStrategy; strategy != nil {
 		vm.Eviction = model.Eviction(*strategy)
@@ -36,8 +41,8 @@ func VMFromVMI(vmi *kubevirtv1.VirtualMachineInstance) *model.VM {
 }
 
 // VMFromPod returns what a launcher pod alone tells of a VM, for when its VirtualMachineInstance is not known: sizes as
-// SizeFromPod guesses them, and no wishes, as virt-controller has made node selectors of
-// those that it enforces.
+// SizeFromPod guesses them, no wishes, as virt-controller has made node selectors of
+// those that it enforces, and of its annotations those that the VirtualMachineInstance had when the pod was made.
 // ok is false when the pod is no launcher pod.
 func VMFromPod(pod *corev1.Pod, cpuAllocationRatio int64) (vm *model.VM, ok bool) {
 	uid, ok := VMOf(pod)
@@ -53,6 +58,7 @@ func VMFromPod(pod *corev1.Pod, cpuAllocationRatio int64) (vm *model.VM, ok bool
 			NodeSelector: pod.Spec.NodeSelector,
 			NodeAffinity: requiredNodeAffinity(pod.Spec.Affinity),
 		},
+		PreemptionNever: PreemptionNever(pod),
 	}, true
 }
 
@@ -88,9 +94,15 @@ func moveOf(state *kubevirtv1.VirtualMachineInstanceMigrationState) model.Move {
 	}
 }
 
-func migratable(conditions []kubevirtv1.VirtualMachineInstanceCondition) bool {
+// PreemptionNever is true for a VirtualMachineInstance, or a launcher pod, that is annotated never to have to go for a pod of
+// higher priority. A launcher pod has the annotations that its VirtualMachineInstance had when the pod was made.
+func PreemptionNever(object metav1.Object) bool {
+	return object.GetAnnotations()[config.PreemptionAnnotation] == config.PreemptionNever
+}
+
+func isTrue(conditions []kubevirtv1.VirtualMachineInstanceCondition, condition kubevirtv1.VirtualMachineInstanceConditionType) bool {
 	for i := range conditions {
-		if conditions[i].Type == kubevirtv1.VirtualMachineInstanceIsMigratable {
+		if conditions[i].Type == condition {
 			return conditions[i].Status == corev1.ConditionTrue
 		}
 	}

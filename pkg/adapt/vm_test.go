@@ -130,6 +130,23 @@ func TestVMFromVMI(t *testing.T) {
 				vmi.Status.Conditions = []kubevirtv1.VirtualMachineInstanceCondition{{Type: kubevirtv1.VirtualMachineInstanceIsMigratable, Status: corev1.ConditionFalse}}
 			},
 		},
+		"paused": {
+			change: func(vmi *kubevirtv1.VirtualMachineInstance) {
+				vmi.Status.Conditions = []kubevirtv1.VirtualMachineInstanceCondition{{Type: kubevirtv1.VirtualMachineInstancePaused, Status: corev1.ConditionTrue}}
+			},
+			want: model.VM{Paused: true},
+		},
+		"not paused any more": {
+			change: func(vmi *kubevirtv1.VirtualMachineInstance) {
+				vmi.Status.Conditions = []kubevirtv1.VirtualMachineInstanceCondition{{Type: kubevirtv1.VirtualMachineInstancePaused, Status: corev1.ConditionFalse}}
+			},
+		},
+		"never to be preempted": {
+			change: func(vmi *kubevirtv1.VirtualMachineInstance) {
+				vmi.Annotations = map[string]string{"virt-scheduler.io/preemption": "Never"}
+			},
+			want: model.VM{PreemptionNever: true},
+		},
 		"migrating": {
 			change: func(vmi *kubevirtv1.VirtualMachineInstance) { vmi.Status.MigrationState = &migrating },
 			want:   model.VM{Move: model.Move{Migration: "m", Source: "a", Target: "b"}},
@@ -166,13 +183,13 @@ func TestVMFromVMI(t *testing.T) {
 func TestVMFromPod(t *testing.T) {
 	pod := launcherPod(func(p *corev1.Pod) {
 		p.Namespace = "ns"
-		p.Annotations = map[string]string{"kubevirt.io/domain": "n"}
+		p.Annotations = map[string]string{"kubevirt.io/domain": "n", "virt-scheduler.io/preemption": "Never"}
 		p.Spec.Containers[1].Resources.Requests = list("cpu", "400m")
 		p.Spec.NodeSelector = map[string]string{"cpu-model.node.kubevirt.io/Penryn": "true"}
 	})
 	want := &model.VM{
 		UID: "vmi-uid", Namespace: "ns", Name: "n", Guessed: true, Size: model.Size{VCPUs: 4},
-		Wishes: &model.Wishes{CPUModel: "Penryn", NodeSelector: pod.Spec.NodeSelector},
+		Wishes: &model.Wishes{CPUModel: "Penryn", NodeSelector: pod.Spec.NodeSelector}, PreemptionNever: true,
 	}
 	got, ok := VMFromPod(pod, DefaultCPUAllocationRatio)
 	if diff := cmp.Diff(want, got); diff != "" || !ok {
@@ -180,6 +197,31 @@ func TestVMFromPod(t *testing.T) {
 	}
 	if vm, ok := VMFromPod(&corev1.Pod{}, DefaultCPUAllocationRatio); ok {
 		t.Errorf("a pod without labels is the VM %+v", vm)
+	}
+}
+
+func TestPreemptionNever(t *testing.T) {
+	tests := map[string]struct {
+		annotations map[string]string
+		want        bool
+	}{
+		"never":              {map[string]string{"virt-scheduler.io/preemption": "Never"}, true},
+		"another value":      {map[string]string{"virt-scheduler.io/preemption": "never"}, false},
+		"no value":           {map[string]string{"virt-scheduler.io/preemption": ""}, false},
+		"another annotation": {map[string]string{"preemption": "Never"}, false},
+		"no annotations":     {},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			meta := metav1.ObjectMeta{Annotations: tc.annotations}
+			for kind, object := range map[string]metav1.Object{
+				"pod": &corev1.Pod{ObjectMeta: meta}, "VirtualMachineInstance": &kubevirtv1.VirtualMachineInstance{ObjectMeta: meta},
+			} {
+				if got := PreemptionNever(object); got != tc.want {
+					t.Errorf("PreemptionNever() of a %s: %t, want %t", kind, got, tc.want)
+				}
+			}
+		})
 	}
 }
 

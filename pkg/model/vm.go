@@ -31,12 +31,17 @@ type VM struct {
 	Eviction Eviction
 	// Migratable is true when KubeVirt says that the VM can be live-migrated.
 	Migratable bool
+	// Paused is true when KubeVirt says that the guest is paused.
+	Paused bool
+	// PreemptionNever is true when the VM's owner has said that it never has to go for a pod of higher priority.
+	PreemptionNever bool
 }
 
 // OrdinaryMemory is the page size of guest memory that is not in huge pages.
 const OrdinaryMemory int64 = 0
 
-// Size is what a guest sees, whatever its launcher pod requests.
+// Size is what a guest sees, whatever its launcher pod requests. What KubeVirt and qemu need for themselves besides (memory
+// overhead, the CPU of an isolated emulator thread) is not in it: the pod requests that, and by these NodeResourcesFit counts it.
 type Size struct {
 	// VCPUs is sockets x cores x threads, at least 1.
 	VCPUs int64

@@ -40,7 +40,9 @@ type Wishes struct {
 	TSCFrequency int64
 	// Devices are names of extended resources that are handed to the guest (GPUs, host devices), sorted.
 	Devices []string
-	// NUMAPassthrough is true when the guest's memory and CPUs must come from the host's NUMA cells one to one.
+	// NUMAPassthrough is true when the guest's memory and CPUs must come from the host's NUMA cells one to one. No plugin of
+	// ours reads it: what is free in each cell no node says by itself. Where an agent publishes it, NodeResourceTopologyMatch
+	// (pkg/plugins/README.md) keeps the launcher pod from hosts whose cells have no room; elsewhere the kubelet refuses the pod.
 	NUMAPassthrough bool
 	// NodeSelector and NodeAffinity are the owner's own.
 	NodeSelector map[string]string

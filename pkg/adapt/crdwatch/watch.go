@@ -62,29 +62,13 @@ type Watch struct {
 // New returns a Watch that does nothing until Run. keep turns each object into what is stored and given to the
 // handler; it must leave an object that it has made itself as it is.
 func New(kubeConfig *rest.Config, resource Resource, keep cache.TransformFunc) (*Watch, error) {
-	// The scheduler's own configuration asks for protobuf, which custom resources do not speak.
-	config := rest.CopyConfig(kubeConfig)
-	config.ContentType = runtime.ContentTypeJSON
-	config.AcceptContentTypes = runtime.ContentTypeJSON
-	if config.UserAgent == "" {
-		config.UserAgent = rest.DefaultKubernetesUserAgent()
-	}
-	config.UserAgent += "/" + resource.Plural
-
-	scheme := runtime.NewScheme()
-	if err := resource.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("registering types of %s: %w", resource.GroupVersion, err)
-	}
-	discoveryClient, err := discovery.NewDiscoveryClientForConfig(config)
+	discoveryClient, err := discovery.NewDiscoveryClientForConfig(configFor(kubeConfig, resource))
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
-	config.APIPath = "/apis"
-	config.GroupVersion = &resource.GroupVersion
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	client, err := rest.RESTClientFor(config)
+	client, err := NewClient(kubeConfig, resource)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for %s: %w", resource.GroupVersion, err)
+		return nil, err
 	}
 	lw := cache.NewListWatchFromClient(client, resource.Plural, metav1.NamespaceAll, fields.Everything())
 	w := &Watch{
@@ -98,6 +82,35 @@ func New(kubeConfig *rest.Config, resource Resource, keep cache.TransformFunc) (
 	return w, w.informer.SetTransform(keep)
 }
 
+// NewClient returns a client for the resource and what else is in its group and version, for who writes it, too.
+func NewClient(kubeConfig *rest.Config, resource Resource) (*rest.RESTClient, error) {
+	scheme := runtime.NewScheme()
+	if err := resource.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering types of %s: %w", resource.GroupVersion, err)
+	}
+	config := configFor(kubeConfig, resource)
+	config.APIPath = "/apis"
+	config.GroupVersion = &resource.GroupVersion
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	client, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for %s: %w", resource.GroupVersion, err)
+	}
+	return client, nil
+}
+
+func configFor(kubeConfig *rest.Config, resource Resource) *rest.Config {
+	// The scheduler's own configuration asks for protobuf, which custom resources do not speak.
+	config := rest.CopyConfig(kubeConfig)
+	config.ContentType = runtime.ContentTypeJSON
+	config.AcceptContentTypes = runtime.ContentTypeJSON
+	if config.UserAgent == "" {
+		config.UserAgent = rest.DefaultKubernetesUserAgent()
+	}
+	config.UserAgent += "/" + resource.Plural
+	return config
+}
+
 // Run waits for the API, then keeps what there is of the resource known to the handler; it returns when ctx ends.
 // onSynced is called once, when the handler has been given all that was there at first.
 func (w *Watch) Run(ctx context.Context, handler cache.ResourceEventHandler, onSynced func()) error {
@@ -107,7 +120,7 @@ func (w *Watch) Run(ctx context.Context, handler cache.ResourceEventHandler, onS
 		return err
 	}
 	if err := w.waitForAPI(ctx); err != nil {
-		return nil //nolint:nilerr // only the end of ctx ends the wait, and that is how Run ends
+		return nil // only the end of ctx ends the wait, and that is how Run ends
 	}
 	logger := klog.FromContext(ctx)
 	logger.Info("The API is there: reading "+w.resource.Kind, "api", w.resource.GroupVersion.String())

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -124,6 +125,18 @@ func TestSubscribersHearOfWhatMatters(t *testing.T) {
 	next("it runs", "uid-a")
 	if vm, _ := source.VM("uid-a"); vm.Host != "somewhere" || before.Host != "" {
 		t.Errorf("host %q, want somewhere; the VM handed out before is at %q, want it unchanged", vm.Host, before.Host)
+	}
+	a.Annotations = map[string]string{"virt-scheduler.io/preemption": "Never"}
+	api.Set(a)
+	next("its owner protects it", "uid-a")
+	if vm, _ := source.VM("uid-a"); !vm.PreemptionNever {
+		t.Error("its annotation is not known")
+	}
+	a.Status.Conditions = []kubevirtv1.VirtualMachineInstanceCondition{{Type: kubevirtv1.VirtualMachineInstancePaused, Status: corev1.ConditionTrue}}
+	api.Set(a)
+	next("it is paused", "uid-a")
+	if vm, _ := source.VM("uid-a"); !vm.Paused {
+		t.Error("it is not known to be paused")
 	}
 	api.Delete("a")
 	next("it goes", "uid-a")

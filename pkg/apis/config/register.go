@@ -21,6 +21,6 @@ var SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 var AddToScheme = SchemeBuilder.AddToScheme
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(SchemeGroupVersion, &VMAffinityArgs{}, &VMNodeSelectionArgs{}, &VMTaintTolerationArgs{}, &VMUtilizationArgs{})
+	scheme.AddKnownTypes(SchemeGroupVersion, &VMAffinityArgs{}, &VMNodeSelectionArgs{}, &VMPreemptionArgs{}, &VMTaintTolerationArgs{}, &VMUtilizationArgs{})
 	return nil
 }

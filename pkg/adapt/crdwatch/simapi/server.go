@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package simapi is a simulated API server for tests: it serves one custom
-// resource that the scheduler reads, by real HTTP, and can be without it. It knows just enough of discovery, list and watch for client-go.
+// resource that the scheduler reads, by real HTTP, and can be without it. It knows just enough of discovery, list and watch for client-go,
+// and of get, create and delete for who writes.
 // Tests of what a real API server does live in test/integration.
 package simapi
 
@@ -27,10 +28,18 @@ type Resource struct {
 	GroupVersion schema.GroupVersion
 	Plural, Kind string
 	Namespaced   bool
+	// New returns an empty object; only who creates needs it.
+	New func() Object
 }
 
-// VMIs is KubeVirt's resource.
-var VMIs = Resource{GroupVersion: kubevirtv1.GroupVersion, Plural: "virtualmachineinstances", Kind: "VirtualMachineInstance", Namespaced: true}
+// KubeVirt's resources.
+var (
+	VMIs       = Resource{GroupVersion: kubevirtv1.GroupVersion, Plural: "virtualmachineinstances", Kind: "VirtualMachineInstance", Namespaced: true}
+	Migrations = Resource{
+		GroupVersion: kubevirtv1.GroupVersion, Plural: "virtualmachineinstancemigrations", Kind: "VirtualMachineInstanceMigration", Namespaced: true,
+		New: func() Object { return &kubevirtv1.VirtualMachineInstanceMigration{} },
+	}
+)
 
 // Object is one of the resource.
 type Object interface {
@@ -53,6 +62,7 @@ type Server struct {
 	installed bool
 	forbidden bool
 	objects   map[string]Object
+	between   Between
 	log       []event       // the event at index i has resourceVersion i+1
 	changed   chan struct{} // closed and replaced when the log grows
 	lists     int
@@ -66,6 +76,10 @@ func New(tb testing.TB, resource Resource) *Server {
 	group := "/apis/" + resource.GroupVersion.String()
 	mux.HandleFunc("GET "+group, s.discover)
 	mux.HandleFunc("GET "+group+"/"+resource.Plural, s.listOrWatch)
+	one := group + "/namespaces/" + metav1.NamespaceDefault + "/" + resource.Plural
+	mux.HandleFunc("POST "+one, s.create)
+	mux.HandleFunc("GET "+one+"/{name}", s.get)
+	mux.HandleFunc("DELETE "+one+"/{name}", s.delete)
 	s.server = httptest.NewServer(mux)
 	tb.Cleanup(func() {
 		close(s.done) // Close waits for requests, and a client that still runs would watch anew

@@ -34,6 +34,7 @@ func addConversions(scheme *runtime.Scheme) error {
 	return errors.Join(
 		addConversion(scheme, vmAffinityToInternal, vmAffinityFromInternal),
 		addConversion(scheme, vmNodeSelectionToInternal, vmNodeSelectionFromInternal),
+		addConversion(scheme, vmPreemptionToInternal, vmPreemptionFromInternal),
 		addConversion(scheme, vmTaintTolerationToInternal, vmTaintTolerationFromInternal),
 		addConversion(scheme, vmUtilizationToInternal, vmUtilizationFromInternal),
 	)

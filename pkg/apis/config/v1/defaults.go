@@ -16,6 +16,7 @@ func setDefault[T any](field **T, value T) {
 func addDefaults(scheme *runtime.Scheme) error {
 	addDefaulting(scheme, SetDefaultsVMAffinityArgs)
 	addDefaulting(scheme, SetDefaultsVMNodeSelectionArgs)
+	addDefaulting(scheme, SetDefaultsVMPreemptionArgs)
 	addDefaulting(scheme, SetDefaultsVMTaintTolerationArgs)
 	addDefaulting(scheme, SetDefaultsVMUtilizationArgs)
 	return nil

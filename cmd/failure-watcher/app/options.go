@@ -11,12 +11,12 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
@@ -51,17 +51,16 @@ func Usage(flags *pflag.FlagSet) string {
 }
 
 // Version names the build.
-func Version() string {
-	version, commit := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				commit = ", commit " + s.Value
-			}
-		}
+func Version() string { return describeVersion(version.Get().GitVersion) }
+
+// describeVersion takes our own version from behind the plus of the one that the Makefile stamps (the rest is Kubernetes', for
+// virt-scheduler); a plain "go build" stamps none.
+func describeVersion(stamped string) string {
+	_, own, ok := strings.Cut(stamped, "+virt-scheduler.")
+	if !ok {
+		own = "unknown (not built by make)"
 	}
-	return fmt.Sprintf("failure-watcher %s (%s%s)", version, runtime.Version(), commit)
+	return fmt.Sprintf("failure-watcher %s, %s", own, runtime.Version())
 }
 
 // Validate says what is wrong with the command line; args are what is left of it after the flags.

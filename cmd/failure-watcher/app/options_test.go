@@ -6,6 +6,7 @@ package app
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -35,6 +36,20 @@ func TestCommandLine(t *testing.T) {
 			}
 			if got := text(err); got != tc.want {
 				t.Errorf("error = %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestDescribeVersion(t *testing.T) {
+	tests := map[string]struct{ stamped, want string }{
+		"built by make":  {"v1.35.4+virt-scheduler.v0.1.0-7-gabcdef", "failure-watcher v0.1.0-7-gabcdef, " + runtime.Version()},
+		"plain go build": {"v0.0.0-master+$Format:%H$", "failure-watcher unknown (not built by make), " + runtime.Version()},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := describeVersion(tc.stamped); got != tc.want {
+				t.Errorf("describeVersion(%q) = %q, want %q", tc.stamped, got, tc.want)
 			}
 		})
 	}

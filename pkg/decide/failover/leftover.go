@@ -17,7 +17,8 @@ const leftoverTime = 10 * time.Second
 // launcher pod has ended, and yet KubeVirt (seen in v1.8.2) leaves the VMI Running on the source for ever: its migration has a
 // start and no end, for which virt-handler of the source goes on waiting. Every launcher pod of the VM has then either ended by a
 // living kubelet's word or was on the machine that is proved off: no guest is left, and deleting the ended pod makes KubeVirt see
-// that. The pod is recorded first and deleted in a later pass. It reports whether it has the VM in hand.
+// that. A later boot of that machine changes nothing about it. The pod is recorded first and deleted in a later pass. It reports
+// whether it has the VM in hand.
 func (s *pass) leftover(r *failurev1alpha1.VMRecord, vmi VMIView) bool {
 	pod, ok := s.endedSource(r, vmi)
 	if !ok {
@@ -31,6 +32,11 @@ func (s *pass) leftover(r *failurev1alpha1.VMRecord, vmi VMIView) bool {
 	}
 	if left := leftoverTime - s.now.Sub(r.Leftover.SeenAt.Time); left > 0 {
 		s.after(left)
+		return true
+	}
+	if s.signs.provedBootMayLive() {
+		// Its guest may be the one that runs on there: KubeVirt must not start another.
+		s.after(settleInterval)
 		return true
 	}
 	if r.Leftover.ReleasedAt == nil {

@@ -74,3 +74,40 @@ func TestLeftover(t *testing.T) {
 		t.Errorf("leftoverTime %s leaves a shutting down guest's handler no time to tell", leftoverTime)
 	}
 }
+
+// TestLeftoverAndLife: a leftover stays while the failed node may be alive in the boot that was proved to have ended, because the guest
+// that had moved there may be alive with it. In any other boot that guest is gone all the same.
+func TestLeftoverAndLife(t *testing.T) {
+	target := podOf("a", "Always")
+	target.Target = true
+	target.VMI = moving(vmiAt("vmi-a", vmiRunning, "n2"), "n2", "n1")
+	vmi := vmiAt("vmi-a", vmiRunning, "n2")
+	vmi.LaunchersRead, vmi.Launchers = true, []LauncherView{{Name: "source", UID: "pod-source", Node: "n2", Ended: true}}
+	stored := record(failurev1alpha1.PhaseRecovering).Proof(30).Pods(target).State(failurev1alpha1.VMReleased).Obj()
+	stored.VMs[0].Leftover = &failurev1alpha1.LeftoverPod{Name: "source", UID: "pod-source", Node: "n2", SeenAt: micro(start.Add(seconds(40)))}
+	tests := map[string]struct {
+		obs  *obsBuilder
+		want bool
+	}{
+		"silent":                         {at(60).Ready("Unknown"), true},
+		"the Node is gone":               {at(60).Gone(), true},
+		"beats, not Ready":               {at(60).Ready("Unknown").Beat(1), false},
+		"beats, Ready":                   {at(60).Beat(1), false},
+		"beats, tells no boot ID":        {at(60).Ready("Unknown").Boot("").Beat(1), false},
+		"another Node, in the same boot": {at(60).Replaced().Beat(1), false},
+		"another Node, in another boot":  {at(60).Replaced().Boot("b2").Beat(1), true},
+		"rebooted":                       {at(60).Boot("b2").Beat(1), true},
+		"rebooted, not yet Ready":        {at(60).Ready("Unknown").Boot("b2"), true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := Next(testSpec(), stored, tc.obs.Pods().VM("a", vmOf("a", "Always"), vmi).Obj(), testPolicy())
+			if hasEffect(d, EffectDeletePod) != tc.want {
+				t.Errorf("effects %v, want DeletePod: %v", d.Effects, tc.want)
+			}
+			if d.RequeueAfter < 0 {
+				t.Error("nothing would look again")
+			}
+		})
+	}
+}

@@ -67,7 +67,7 @@ func (s *pass) keepTaintProved() {
 // marks puts the out-of-service taint on when it is due and takes ours off when it is not.
 func (s *pass) marks() {
 	switch {
-	case !s.signs.sameNode || s.signs.ready || s.alive():
+	case !s.signs.sameNode || s.signs.ready || s.signs.alive():
 		s.removeOutOfService()
 	case !s.obs.Pods.Read || !s.in.Recorded:
 		s.after(settleInterval)

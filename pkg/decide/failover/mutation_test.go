@@ -53,13 +53,13 @@ var mutants = map[string]struct{ file, old, bug string }{
 		"release.go", "if left <= 0 {", "if left <= -1<<62 {",
 	},
 	"a returned node's pods are deleted": {
-		"release.go", "\t\tif s.alive() {\n\t\t\ts.leaveToKubelet(r)\n\t\t\tcontinue\n\t\t}\n", "",
+		"release.go", "\t\tif s.signs.alive() {\n\t\t\ts.leaveToKubelet(r)\n\t\t\tcontinue\n\t\t}\n", "",
 	},
 	"pods that nobody recorded are waited for": {
 		"release.go", "recorded[pod.UID] && !pod.Finished", "!pod.Finished",
 	},
 	"out-of-service on a Ready node": {
-		"marks.go", "case !s.signs.sameNode || s.signs.ready || s.alive():", "case !s.signs.sameNode:",
+		"marks.go", "case !s.signs.sameNode || s.signs.ready || s.signs.alive():", "case !s.signs.sameNode:",
 	},
 	"somebody else's out-of-service taint is ours": {
 		"marks.go", "case s.in.OutOfServiceAt == nil:", "case false:",
@@ -93,6 +93,42 @@ var mutants = map[string]struct{ file, old, bug string }{
 	},
 	"the last look forgets the power": {
 		"fencing.go", "case !r.on:\n\t\treturn false", "case false:\n\t\treturn false",
+	},
+	"the look before a release takes any NodeFailure": {
+		"lastlook.go", "case look.Stored.UID != look.Decided:", "case false:",
+	},
+	"the look before a release takes any phase": {
+		"lastlook.go", "case stored.Phase != failurev1alpha1.PhaseReleasing &&", "case false &&",
+	},
+	"the look before a release forgets that the node is unfenced": {
+		"lastlook.go", "case conditionTrue(stored, failurev1alpha1.ConditionUnfenced):", "case false:",
+	},
+	"the look before a release forgets beats": {
+		"lastlook.go", "case sg.beat:", "case sg.beat && sg.ready:",
+	},
+	"the look before a release forgets a reboot": {
+		"lastlook.go", "case sg.rebooted:", "case false:",
+	},
+	"the look before a release forgets another Node": {
+		"lastlook.go", "case sg.replaced:", "case false:",
+	},
+	"the look before a release forgets the record": {
+		"lastlook.go", "return false, \"the pod is not in the stored record\"", "return silent(sg)",
+	},
+	"the look before a release takes a pod that is held": {
+		"lastlook.go", "case r.PodUID == ref.UID && !released(r):", "case false:",
+	},
+	"the look before a release takes a leftover that lives": {
+		"lastlook.go", "case !look.Pod.Ended:", "case false:",
+	},
+	"out-of-service by an old look": {
+		"lastlook.go", "case sg.ready:", "case false:",
+	},
+	"a leftover goes while the proved boot beats": {
+		"leftover.go", "if s.signs.provedBootMayLive() {", "if false {",
+	},
+	"a leftover stays for ever once its node has rebooted": {
+		"leftover.go", "if s.signs.provedBootMayLive() {", "if s.signs.alive() {",
 	},
 	"any token will do": {
 		"proof.go", "case token != TokenFor(s.spec):", "case false:",

@@ -112,6 +112,18 @@ func chaos(t *rapid.T, plant func(*simWatcher)) *simWatcher {
 		plant(s)
 	}
 	names := actionNames()
+	if rapid.Bool().Draw(t, "slow") {
+		// The watcher is paused between a decision and its effects, and the machine may be back when it goes on.
+		s.between = func() {
+			if rapid.IntRange(1, 3).Draw(t, "paused") != 3 {
+				return
+			}
+			if rapid.Bool().Draw(t, "back") && !w.host.on {
+				actions["power on"](w)
+			}
+			w.advance(time.Duration(rapid.IntRange(200, 20000).Draw(t, "pause")) * time.Millisecond)
+		}
+	}
 	// Most runs begin with the death of the node, or nothing would be seen in most of them.
 	calm := rapid.IntRange(0, 30).Draw(t, "calm")
 	for i := range stepsPerRun {

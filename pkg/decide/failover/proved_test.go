@@ -142,6 +142,7 @@ func TestReleasesNothing(t *testing.T) {
 		"the Lease beats, not Ready": {good(), see(at(60)).Beat(1), nil},
 		"rebooted":                   {good(), see(at(60)).Ready("True").Boot("b2").Beat(1), nil},
 		"another node of that name":  {good(), see(at(60)).Replaced(), nil},
+		"gone, but its Lease beats":  {good(), see(at(60)).Gone().Beat(1), nil},
 		"nothing was read": {
 			stored: good(), obs: at(60).Ready("Unknown"),
 		},

@@ -71,7 +71,7 @@ func (s *pass) release() {
 			continue
 		}
 		s.after(settleInterval)
-		if s.alive() {
+		if s.signs.alive() {
 			s.leaveToKubelet(r)
 			continue
 		}
@@ -151,11 +151,6 @@ func (s *pass) hold(r *failurev1alpha1.VMRecord, m MigrationView) bool {
 			r.PodName, orNone(m.Name), m.TargetNode, left)
 	}
 	return true
-}
-
-// alive: the node has shown life since the proof.
-func (s *pass) alive() bool {
-	return s.signs.sameNode && (s.signs.beat || s.signs.rebooted) || s.signs.replaced
 }
 
 // leaveReleasing goes on when no recorded pod is left.

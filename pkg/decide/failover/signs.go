@@ -21,8 +21,9 @@ type signs struct {
 	beat bool
 	// ready: Ready is True (which lags behind by up to the grace period of Kubernetes).
 	ready bool
-	// rebooted: the node tells another boot ID than the incident's. Unknown boot IDs are never taken for a reboot.
-	rebooted bool
+	// otherBoot: whatever bears the node's name tells another boot ID than the incident's. rebooted: the node itself does. Unknown boot IDs
+	// are never taken for a reboot.
+	otherBoot, rebooted bool
 	// stale: unchanged for LeaseStaleAfter; confirmed: unchanged for ConfirmAfter. Both mean the record's Lease.
 	stale, confirmed bool
 	// fresh: this watcher saw it change within LeaseStaleAfter. Neither fresh nor stale means that it has not watched for long.
@@ -30,15 +31,8 @@ type signs struct {
 }
 
 func readSigns(spec failurev1alpha1.NodeFailureSpec, in failurev1alpha1.NodeFailureStatus, node NodeView, now time.Time, p Policy) signs {
-	s := signs{
-		gone:     !node.Exists,
-		sameNode: node.Exists && node.UID == spec.NodeUID,
-		replaced: node.Exists && node.UID != spec.NodeUID,
-	}
-	s.beat = node.LeaseFingerprint != "" && node.LeaseFingerprint != in.LeaseFingerprint
+	s := lifeSigns(spec, in, node)
 	s.fresh = node.Exists && (s.beat || !node.LeaseLastChange.IsZero()) && node.LeaseUnchangedFor < p.LeaseStaleAfter
-	s.ready = s.sameNode && node.Ready == ready
-	s.rebooted = s.sameNode && node.BootID != "" && spec.BootID != "" && node.BootID != spec.BootID
 	quiet := node.LeaseUnchangedFor
 	if last := cmp.Or(in.LastSeenAliveAt, in.SuspectedAt); s.gone && last != nil {
 		// The Lease goes with its Node, so that nothing is left to watch. A machine without a Node is never acted upon.
@@ -47,6 +41,32 @@ func readSigns(spec failurev1alpha1.NodeFailureSpec, in failurev1alpha1.NodeFail
 	s.stale = !s.beat && quiet >= p.LeaseStaleAfter
 	s.confirmed = !s.beat && quiet >= p.ConfirmAfter
 	return s
+}
+
+// lifeSigns are the signs that need no clock: what has changed since the record.
+func lifeSigns(spec failurev1alpha1.NodeFailureSpec, in failurev1alpha1.NodeFailureStatus, node NodeView) signs {
+	s := signs{
+		gone:     !node.Exists,
+		sameNode: node.Exists && node.UID == spec.NodeUID,
+		replaced: node.Exists && node.UID != spec.NodeUID,
+	}
+	s.beat = node.LeaseFingerprint != "" && node.LeaseFingerprint != in.LeaseFingerprint
+	s.ready = s.sameNode && node.Ready == ready
+	s.otherBoot = node.Exists && node.BootID != "" && spec.BootID != "" && node.BootID != spec.BootID
+	s.rebooted = s.sameNode && s.otherBoot
+	return s
+}
+
+// alive: something has shown life under the node's name since the record. After the proof that is, in the best case, the next boot: the
+// guests of the proved one are gone all the same, but a recorded pod that had never started could be starting now.
+func (s signs) alive() bool {
+	return s.beat || s.rebooted || s.replaced
+}
+
+// provedBootMayLive: the life may be that of the very boot that was proved to have ended, and so may its guests. Only another boot ID
+// says that it is not.
+func (s signs) provedBootMayLive() bool {
+	return s.alive() && !s.otherBoot
 }
 
 // ready is the Ready condition's status of a node that works; nodeGone is the evidence of one that was deleted.

@@ -35,12 +35,15 @@ type simWatcher struct {
 	closed []failurev1alpha1.NodeFailureStatus
 	events map[string]int
 	passes int
+	// between, when set, lets something happen between the decision and each of its effects.
+	between func()
+	refused map[string]int // releases that the last look refused, by reason
 	// nextStep is Next; the mutation test plants bugs here.
 	next func(failurev1alpha1.NodeFailureSpec, failurev1alpha1.NodeFailureStatus, Observation, Policy) Decision
 }
 
 func newSimWatcher(t failer, w *world) *simWatcher {
-	return &simWatcher{t: t, w: w, policy: testPolicy(), issued: map[string]bool{}, events: map[string]int{}, next: Next}
+	return &simWatcher{t: t, w: w, policy: testPolicy(), issued: map[string]bool{}, events: map[string]int{}, refused: map[string]int{}, next: Next}
 }
 
 // fault is what goes wrong in one pass.
@@ -105,6 +108,9 @@ func (s *simWatcher) pass(f fault) {
 	case faultNone, faultStoreFails:
 	}
 	for _, e := range effects {
+		if s.between != nil {
+			s.between()
+		}
 		s.apply(e)
 	}
 	s.wakeAt = s.w.now.Add(d.RequeueAfter)
@@ -216,14 +222,21 @@ func (s *simWatcher) apply(e Effect) {
 	case EffectUntaint:
 		w.node.tainted = false
 	case EffectOutOfService:
-		if w.node.exists && w.node.ready != "True" {
-			w.node.oos = true
+		if !s.mayRelease(e) {
+			return
 		}
+		if !w.node.exists || w.node.ready == "True" || w.connected() && w.node.renewedAt.After(s.provedAt()) {
+			s.t.Fatalf("out-of-service on a node that is gone, Ready=%q, or lives", w.node.ready)
+		}
+		w.node.oos = true
 	case EffectRemoveOutOfService:
 		w.node.oos = false
 	case EffectPowerOff:
 		s.powerOff(e.FenceID)
 	case EffectDeletePod:
+		if !s.mayRelease(e) {
+			return
+		}
 		for _, vm := range w.vms {
 			pod := vm.pods["n1"]
 			if pod == nil || pod.uid != e.Pod.UID {
@@ -233,13 +246,45 @@ func (s *simWatcher) apply(e Effect) {
 			if vm.running["n1"] {
 				s.t.Fatalf("pod of %s released while its guest runs on n1", vm.name)
 			}
-			held := w.now.Sub(s.stored.Fence.Proof.At.Time) < s.policy.MigrationTimeout
+			if w.connected() && w.node.renewedAt.After(s.provedAt()) {
+				s.t.Fatalf("pod of %s released while the kubelet of n1 lives, which could be starting it", vm.name)
+			}
+			held := w.now.Sub(s.provedAt()) < s.policy.MigrationTimeout
 			if vm.node == "n1" && vm.running["n2"] && held {
 				s.t.Fatalf("source pod of %s released while its guest is at the target and the API does not know", vm.name)
 			}
 			delete(vm.pods, "n1")
 		}
 	}
+}
+
+func (s *simWatcher) provedAt() time.Time { return s.stored.Fence.Proof.At.Time }
+
+// mayRelease is the glue's last look: the record, the node and the pod as they are at the moment of the write.
+func (s *simWatcher) mayRelease(e Effect) bool {
+	s.t.Helper()
+	stored := &failurev1alpha1.NodeFailure{Spec: s.spec, Status: s.stored}
+	look := LastLook{Stored: stored, Node: s.w.nodeView()}
+	for _, vm := range s.w.vms {
+		for node, pod := range vm.pods {
+			if pod != nil && pod.uid == e.Pod.UID {
+				look.Pod = LauncherView{UID: pod.uid, Node: node, Ended: pod.finished}
+			}
+		}
+	}
+	if e.Kind == EffectDeletePod && look.Pod.UID == "" {
+		return false // it is gone already
+	}
+	ok, why := MayRelease(e, look)
+	switch {
+	case !ok && why == "":
+		s.t.Fatalf("MayRelease refuses without a reason")
+	case !ok && s.between == nil:
+		s.t.Fatalf("%s was decided on what MayRelease refuses: %s: %s", e.Kind, why, describe(s.stored))
+	case !ok:
+		s.refused[why]++
+	}
+	return ok
 }
 
 func (s *simWatcher) powerOff(id string) {

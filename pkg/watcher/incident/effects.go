@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,7 +19,6 @@ import (
 
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/failover"
-	"github.com/virt-scheduler/virt-scheduler/pkg/watcher/kubevirtapi"
 	"github.com/virt-scheduler/virt-scheduler/pkg/watcher/metrics"
 )
 
@@ -62,14 +60,11 @@ func (r *Reconciler) applyOne(ctx context.Context, nf *failurev1alpha1.NodeFailu
 	case failover.EffectUntaint:
 		return r.taint(ctx, nf, ours(nf), false)
 	case failover.EffectOutOfService:
-		if err := r.mayRelease(ctx, nf, ""); err != nil {
-			return err
-		}
-		return r.taint(ctx, nf, outOfService(), true)
+		return r.setOutOfService(ctx, nf, e)
 	case failover.EffectRemoveOutOfService:
 		return r.taint(ctx, nf, outOfService(), false)
 	case failover.EffectDeletePod:
-		return r.deletePod(ctx, nf, e.Pod)
+		return r.deletePod(ctx, nf, e)
 	case failover.EffectPowerOff:
 		return r.powerOff(ctx, nf, e.FenceID, policy)
 	default:
@@ -85,65 +80,39 @@ func outOfService() corev1.Taint {
 	return corev1.Taint{Key: corev1.TaintNodeOutOfService, Value: "nodeshutdown", Effect: corev1.TaintEffectNoExecute}
 }
 
-// mayRelease is the last look before a release: this process leads, the API server's own record holds the proof of this
-// incident and the pod (when one is named), and the node has not come back in the same boot.
-func (r *Reconciler) mayRelease(ctx context.Context, nf *failurev1alpha1.NodeFailure, pod types.UID) error {
-	stored := &failurev1alpha1.NodeFailure{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(nf), stored); err != nil {
-		return fmt.Errorf("reading NodeFailure %s: %w", nf.Name, err)
-	}
-	view, _, err := r.readNode(ctx, nf.Spec.NodeName, nf.Spec.Incident)
-	if err != nil {
-		return err
-	}
-	switch {
-	case stored.UID != nf.UID:
-		return fmt.Errorf("%w: NodeFailure %s is another object now", errRefused, nf.Name)
-	case !failover.Proved(stored.Spec, stored.Status) || !stored.Status.Recorded:
-		return fmt.Errorf("%w: NodeFailure %s holds no proof of its incident", errRefused, nf.Name)
-	case pod != "" && !recorded(&stored.Status, pod):
-		return fmt.Errorf("%w: NodeFailure %s does not record the pod", errRefused, nf.Name)
-	case view.Exists && view.UID == nf.Spec.NodeUID && view.BootID == nf.Spec.BootID && view.Ready == string(corev1.ConditionTrue) &&
-		view.LeaseFingerprint != stored.Status.LeaseFingerprint:
-		return fmt.Errorf("%w: node %s is Ready in the boot that was proved to have ended", errRefused, nf.Spec.NodeName)
-	}
-	return r.Gate.Check()
-}
-
-// recorded: the pod was on the failed node, or is what a migration to it left behind and was recorded as released.
-func recorded(status *failurev1alpha1.NodeFailureStatus, pod types.UID) bool {
-	return slices.ContainsFunc(status.VMs, func(vm failurev1alpha1.VMRecord) bool {
-		return vm.PodUID == pod || vm.Leftover != nil && vm.Leftover.UID == pod && vm.Leftover.ReleasedAt != nil
-	})
-}
-
-// deletePod takes a launcher pod away without its kubelet. One on a node that did not fail must have ended by that kubelet's word. A pod that is gone, or another one of that name, is done already.
-func (r *Reconciler) deletePod(ctx context.Context, nf *failurev1alpha1.NodeFailure, ref failover.PodRef) error {
-	if err := r.mayRelease(ctx, nf, ref.UID); err != nil {
-		return err
-	}
+// deletePod takes a launcher pod away without its kubelet. A pod that is gone, or another one of that name, is done already.
+func (r *Reconciler) deletePod(ctx context.Context, nf *failurev1alpha1.NodeFailure, e failover.Effect) error {
 	pod := &corev1.Pod{}
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, pod)
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: e.Pod.Namespace, Name: e.Pod.Name}, pod)
 	switch {
-	case apierrors.IsNotFound(err) || err == nil && pod.UID != ref.UID:
+	case apierrors.IsNotFound(err) || err == nil && pod.UID != e.Pod.UID:
 		return nil
 	case err != nil:
-		return fmt.Errorf("reading pod %s/%s: %w", ref.Namespace, ref.Name, err)
-	case pod.Spec.NodeName != nf.Spec.NodeName && !kubevirtapi.Ended(pod):
-		return fmt.Errorf("%w: pod %s/%s is on node %q", errRefused, ref.Namespace, ref.Name, pod.Spec.NodeName)
+		return fmt.Errorf("reading pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err)
 	}
-	err = r.Live.Delete(ctx, pod, client.GracePeriodSeconds(0), client.Preconditions{UID: ptr.To(ref.UID)})
+	if _, err := r.lastLook(ctx, nf, e, pod); err != nil {
+		return err
+	}
+	err = r.Live.Delete(ctx, pod, client.GracePeriodSeconds(0), client.Preconditions{UID: ptr.To(e.Pod.UID)})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("deleting pod %s/%s: %w", ref.Namespace, ref.Name, err)
+		return fmt.Errorf("deleting pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err)
 	}
 	return nil
 }
 
-// taint puts a taint on the incident's node, or takes exactly it off, under the resourceVersion of a quorum read. It does
-// nothing on another Node of the same name.
+// setOutOfService puts the out-of-service taint on the very Node that the last look saw: one that changed since is another look's.
+func (r *Reconciler) setOutOfService(ctx context.Context, nf *failurev1alpha1.NodeFailure, e failover.Effect) error {
+	node, err := r.lastLook(ctx, nf, e, nil)
+	if err != nil {
+		return err
+	}
+	return r.patchTaint(ctx, node, outOfService(), true)
+}
+
+// taint puts a taint on the incident's node, or takes exactly it off. It does nothing on another Node of the same name.
 func (r *Reconciler) taint(ctx context.Context, nf *failurev1alpha1.NodeFailure, taint corev1.Taint, want bool) error {
 	node := &corev1.Node{}
 	if err := r.Live.Get(ctx, client.ObjectKey{Name: nf.Spec.NodeName}, node); apierrors.IsNotFound(err) {
@@ -154,14 +123,11 @@ func (r *Reconciler) taint(ctx context.Context, nf *failurev1alpha1.NodeFailure,
 	if node.UID != nf.Spec.NodeUID {
 		return nil
 	}
-	if want && taint.Key == corev1.TaintNodeOutOfService {
-		for _, c := range node.Status.Conditions {
-			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-				// On a Ready node volumes would be detached under a running guest.
-				return fmt.Errorf("%w: node %s is Ready", errRefused, node.Name)
-			}
-		}
-	}
+	return r.patchTaint(ctx, node, taint, want)
+}
+
+// patchTaint writes under the resourceVersion of node, which is as a quorum read gave it.
+func (r *Reconciler) patchTaint(ctx context.Context, node *corev1.Node, taint corev1.Taint, want bool) error {
 	base := node.DeepCopy()
 	if !setTaint(node, taint, want, r.Clock.Now()) {
 		return nil

@@ -52,7 +52,9 @@ func TestDeletePodOfAnotherNode(t *testing.T) {
 				Status:     corev1.PodStatus{Phase: tc.phase, ContainerStatuses: []corev1.ContainerStatus{{Name: "compute", State: tc.state}}},
 			}
 			w := newWorld(t, nf, pod)
-			err := w.r.deletePod(t.Context(), nf, failover.PodRef{Namespace: "ns", Name: "source", UID: "source-uid"})
+			err := w.r.deletePod(t.Context(), nf, failover.Effect{
+				Kind: failover.EffectDeletePod, Pod: failover.PodRef{Namespace: "ns", Name: "source", UID: "source-uid"},
+			})
 			if errors.Is(err, errRefused) != tc.wantRefused || (err != nil) != tc.wantRefused {
 				t.Errorf("deletePod() = %v, want refused: %v", err, tc.wantRefused)
 			}

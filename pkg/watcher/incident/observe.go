@@ -67,16 +67,18 @@ func runningOn(status *failurev1alpha1.NodeFailureStatus) []types.NamespacedName
 	return names
 }
 
-// readNode reads the Node and its Lease from the API server. The node is nil when it does not exist.
+// readNode reads the Lease and then the Node from the API server. The node is nil when it does not exist. The view's fingerprint is of the
+// Lease that was read here: a watch that lags behind may have told the tracker of an older one meanwhile.
 func (r *Reconciler) readNode(ctx context.Context, name, incident string) (failover.NodeView, *corev1.Node, error) {
-	lease := &coordinationv1.Lease{}
+	lease, fingerprint := &coordinationv1.Lease{}, ""
 	switch err := r.Live.Get(ctx, types.NamespacedName{Namespace: corev1.NamespaceNodeLease, Name: name}, lease); {
 	case apierrors.IsNotFound(err):
 		r.Tracker.Seen(name, "")
 	case err != nil:
 		return failover.NodeView{}, nil, fmt.Errorf("reading the Lease of node %s: %w", name, err)
 	default:
-		r.Tracker.Seen(name, observe.Fingerprint(lease))
+		fingerprint = observe.Fingerprint(lease)
+		r.Tracker.Seen(name, fingerprint)
 	}
 	node := &corev1.Node{}
 	if err := r.Live.Get(ctx, client.ObjectKey{Name: name}, node); apierrors.IsNotFound(err) {
@@ -86,7 +88,11 @@ func (r *Reconciler) readNode(ctx context.Context, name, incident string) (failo
 	} else {
 		r.Tracker.Booted(name, node.Status.NodeInfo.BootID)
 	}
-	return observe.View(node, r.Tracker.Lease(name), incident), node, nil
+	known := r.Tracker.Lease(name)
+	if fingerprint != "" {
+		known.Fingerprint = fingerprint
+	}
+	return observe.View(node, known, incident), node, nil
 }
 
 // readPower reads the node's BMC once. Attempted is false when the node has none.

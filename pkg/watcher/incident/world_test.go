@@ -61,6 +61,7 @@ type world struct {
 	mu     sync.Mutex
 	writes []string
 	fail   func(write string) error
+	onGet  func(client.Object)
 }
 
 func newWorld(t *testing.T, objects ...client.Object) *world {
@@ -108,7 +109,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	return w
 }
 
-// recorder notes every write as one line, and lets fail decide about it.
+// recorder notes every write as one line, and lets fail decide about it. onGet is called after what was read.
 func (w *world) recorder() interceptor.Funcs {
 	note := func(format string, args ...any) error {
 		w.mu.Lock()
@@ -121,6 +122,13 @@ func (w *world) recorder() interceptor.Funcs {
 		return nil
 	}
 	return interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			err := c.Get(ctx, key, o, opts...)
+			if w.onGet != nil {
+				w.onGet(o)
+			}
+			return err
+		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			if err := note("create %T %s", o, o.GetName()); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview/affinity"
 )
 
@@ -26,6 +27,8 @@ const (
 type affinityIndex struct {
 	*affinity.Index
 	exceptions map[types.UID][]Launcher
+	// directory finds exceptions.
+	directory *affinity.Directory[types.UID]
 }
 
 // indexed is what the index has of a host: the pods on its list, and the node as which they were added.
@@ -37,8 +40,8 @@ type indexed struct {
 }
 
 // FollowAffinity makes the view keep the index that Affinity returns, and Exceptions; until somebody calls it the view has neither, and
-// does not pay for them. skip is for the index: which required anti-affinity terms it leaves out. All callers must give the same.
-func (v *View) FollowAffinity(skip func(*corev1.Pod, *fwk.AffinityTerm) bool) {
+// does not pay for them. The index leaves out KubeVirt's own terms (adapt.IsOwnTerm): there is one per VM, and Launchers finds whom it is about.
+func (v *View) FollowAffinity() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.affinity != nil {
@@ -47,8 +50,9 @@ func (v *View) FollowAffinity(skip func(*corev1.Pod, *fwk.AffinityTerm) bool) {
 	v.affinity = &affinityIndex{
 		Index:      affinity.New(maxAffinityKeys, maxAffinityCounts, kubevirtv1.CreatedByLabel),
 		exceptions: map[types.UID][]Launcher{},
+		directory:  affinity.NewDirectory[types.UID](maxAffinityKeys),
 	}
-	v.affinity.SetSkip(skip)
+	v.affinity.SetSkip(adapt.IsOwnTerm)
 	v.marks.everything()
 }
 

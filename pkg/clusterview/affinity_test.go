@@ -19,7 +19,7 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
-func (m *machine) followAffinity(*rapid.T) { m.view.FollowAffinity(nil) }
+func (m *machine) followAffinity(*rapid.T) { m.view.FollowAffinity() }
 
 // counts is pods by topology key and value.
 type counts map[string]map[string]int64
@@ -52,10 +52,11 @@ type presenceDump struct {
 	Pod, Node, Evacuating string
 	Labels                map[string]string
 	Presence              model.Presence
+	Off                   bool
 }
 
 func dumpLauncher(l Launcher) presenceDump {
-	return presenceDump{string(l.Pod.GetPod().UID), l.Node.Name, l.Evacuating, l.Node.Labels, l.Presence}
+	return presenceDump{string(l.Pod.GetPod().UID), l.Node.Name, l.Evacuating, l.Node.Labels, l.Presence, l.Off}
 }
 
 var byPod = cmpopts.SortSlices(func(a, b presenceDump) bool { return a.Pod < b.Pod })
@@ -88,7 +89,7 @@ func (m *machine) checkAffinity(t *rapid.T, list []fwk.NodeInfo) {
 				}
 			}
 			if uid, ok := adapt.VMOf(pod.GetPod()); ok {
-				dumps[uid] = append(dumps[uid], dumpLauncher(Launcher{Pod: pod, Node: node}))
+				dumps[uid] = append(dumps[uid], dumpLauncher(Launcher{Pod: pod, Node: node, Off: m.failures.proved[node.Name]}))
 				places[uid] = append(places[uid], model.Place{Launcher: adapt.LauncherOf(pod.GetPod(), uid), Host: node.Name, Off: m.failures.proved[node.Name]})
 			}
 		}
@@ -123,6 +124,7 @@ func (m *machine) checkAffinity(t *rapid.T, list []fwk.NodeInfo) {
 		if diff := cmp.Diff(want, rest, byPod); diff != "" {
 			t.Fatalf("exceptions but %s (-want +got):\n%s", uid, diff)
 		}
+		m.checkExceptionsFor(t, uid, want)
 	}
 }
 
@@ -142,8 +144,10 @@ func TestDifference(t *testing.T) {
 		"all others, as many":  {list{a, b}, list{c, d}, list{a, b}, list{c, d}},
 		"twice the same order": {list{a, b, c, d}, list{d, b}, list{a, c}, nil},
 	}
-	same := cmp.Options{cmpopts.EquateEmpty(), cmp.Comparer(func(x, y fwk.PodInfo) bool { return x == y }),
-		cmpopts.SortSlices(func(x, y fwk.PodInfo) bool { return x.GetPod().Name < y.GetPod().Name })}
+	same := cmp.Options{
+		cmpopts.EquateEmpty(), cmp.Comparer(func(x, y fwk.PodInfo) bool { return x == y }),
+		cmpopts.SortSlices(func(x, y fwk.PodInfo) bool { return x.GetPod().Name < y.GetPod().Name }),
+	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			gone, come := difference(tc.before, tc.after)

@@ -18,6 +18,8 @@ type Launcher struct {
 	Pod      fwk.PodInfo
 	Node     *corev1.Node
 	Presence model.Presence
+	// Off is true on a host that was proved to be off.
+	Off bool
 	// Evacuating is the host that the VM is to leave, or "".
 	Evacuating string
 }
@@ -53,6 +55,33 @@ func (v *View) Launchers(vm types.UID) []Launcher {
 	return v.launchersOf(vm)
 }
 
+// Off is true for a host that was proved to be off, as of the last refresh; false before FollowAffinity.
+func (v *View) Off(node string) bool {
+	s := (*v.byName.Load())[node]
+	if s == nil {
+		return false
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return s.indexed.off
+}
+
+// moves is true for a VM that is on its way, as far as the last refresh knows: it has several launchers, or its guest is said to be where it has
+// none. When something else becomes known of such a VM, it may count elsewhere for others, and no event of a pod tells of that.
+func (v *View) moves(vm types.UID) bool {
+	known, ok := v.vms.VM(vm)
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.affinity == nil {
+		return false
+	}
+	if v.places.several(vm) {
+		return true
+	}
+	first, placed := v.places.first[vm]
+	return placed && ok && known.Host != "" && known.Host != first.name
+}
+
 // excepts is true for a VM that was an exception at the last refresh.
 func (a *affinityIndex) excepts(vm types.UID) bool {
 	if a == nil {
@@ -81,11 +110,10 @@ func (r *round) except() {
 
 func (r *round) exceptOne(vm types.UID) {
 	launchers := r.launchersOf(vm)
-	if len(launchers) == 0 || len(launchers) == 1 && launchers[0].Presence.Affinity {
-		delete(r.affinity.exceptions, vm)
-		return
+	if len(launchers) == 1 && launchers[0].Presence.Affinity {
+		launchers = nil
 	}
-	r.affinity.exceptions[vm] = launchers
+	r.affinity.set(vm, launchers)
 }
 
 // launchersOf finds the launchers of a VM on the lists of the hosts that it is on.
@@ -97,7 +125,7 @@ func (v *View) launchersOf(vm types.UID) []Launcher {
 			if uid, ok := adapt.VMOf(pod.GetPod()); !ok || uid != vm {
 				continue
 			}
-			launchers = append(launchers, Launcher{VM: vm, Pod: pod, Node: s.indexed.node})
+			launchers = append(launchers, Launcher{VM: vm, Pod: pod, Node: s.indexed.node, Off: s.indexed.off})
 			places = append(places, model.Place{Launcher: adapt.LauncherOf(pod.GetPod(), vm), Host: s.name, Off: s.indexed.off})
 		}
 	}
@@ -109,4 +137,11 @@ func (v *View) launchersOf(vm types.UID) []Launcher {
 		launchers[i].Presence, launchers[i].Evacuating = presence, evacuating
 	}
 	return launchers
+}
+
+// Places returns the number of hosts on which a VM has launchers, as of the last refresh.
+func (v *View) Places(vm types.UID) int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return len(v.places.of(vm, nil))
 }

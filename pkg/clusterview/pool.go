@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/nodefailures"
@@ -46,7 +47,12 @@ func start(ctx context.Context, handle fwk.Handle) (*View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting to wake waiting VMs: %w", err)
 	}
-	vms.Subscribe(waker.Wake)
+	vms.Subscribe(func(vm types.UID) {
+		waker.Wake(vm)
+		if view.moves(vm) {
+			waker.WakeAll() // it may have arrived where others want to be, or left where they must not
+		}
+	})
 	vms.SubscribeShrunk(waker.WakeAll)
 	failures.Subscribe(func(string) { waker.WakeAll() })
 	return view, nil

@@ -25,6 +25,8 @@ type round struct {
 	drafts []*slot
 	// touched are the VMs of hosts that were read that have, or had, several launchers.
 	touched []types.UID
+	// marked is what has changed besides.
+	marked changes
 }
 
 // Refresh brings the view up to the scheduler's snapshot, and applies what changed besides. It is to be called by the
@@ -41,9 +43,9 @@ func (v *View) Refresh() error {
 	defer v.mu.Unlock()
 	// Before anything is read: what changes after this is marked again.
 	marked := v.marks.take()
-	r := round{View: v, list: list, drafts: v.scratch.drafts[:0], touched: v.scratch.touched[:0]}
+	r := round{View: v, list: list, drafts: v.scratch.drafts[:0], touched: v.scratch.touched[:0], marked: marked}
 	r.follow()
-	r.apply(marked)
+	r.apply()
 	r.settle()
 	r.classify()
 	r.except()
@@ -58,18 +60,28 @@ func (r *round) follow() {
 	if len(r.list) != len(r.slots) {
 		r.align()
 	}
+	changed := r.changed()
+	if slices.ContainsFunc(changed, func(i int) bool { return !r.aligned(i) }) {
+		r.align() // the list was made anew in another order
+		changed = r.changed()
+	}
+	for _, i := range changed {
+		r.generations[i] = r.list[i].GetGeneration()
+		r.reread(r.slots[i])
+	}
+}
+
+// changed returns the places in the list of the hosts whose generation changed. To look at each host is most of what a refresh of a
+// large cluster takes: it is done once.
+func (r *round) changed() []int {
+	changed := r.scratch.changed[:0]
 	for i, info := range r.list {
-		if info.GetGeneration() != r.generations[i] && !r.aligned(i) {
-			r.align() // the list was made anew in another order
-			break
+		if info.GetGeneration() != r.generations[i] {
+			changed = append(changed, i)
 		}
 	}
-	for i, info := range r.list {
-		if generation := info.GetGeneration(); generation != r.generations[i] {
-			r.generations[i] = generation
-			r.reread(r.slots[i])
-		}
-	}
+	r.scratch.changed = changed
+	return changed
 }
 
 // aligned is true when the host at a place of the list is that of the slot.
@@ -113,66 +125,25 @@ func (r *round) align() {
 }
 
 // apply reads the hosts that are touched by changes which have no generation.
-func (r *round) apply(marked changes) {
-	if marked.all {
+func (r *round) apply() {
+	if r.marked.all {
 		for _, s := range r.slots {
 			r.reread(s)
 		}
 		return
 	}
-	for vm := range marked.vms {
+	for vm := range r.marked.vms {
 		r.scratch.places = r.places.of(vm, r.scratch.places[:0])
 		for _, s := range r.scratch.places {
 			r.reread(s)
 		}
 	}
-	if len(marked.nodes) == 0 {
+	if len(r.marked.nodes) == 0 {
 		return
 	}
 	byName := *r.byName.Load()
-	for name := range marked.nodes {
+	for name := range r.marked.nodes {
 		r.reread(byName[name])
-	}
-}
-
-// reread reads a host, once per refresh.
-func (r *round) reread(s *slot) {
-	if s == nil || s.draft != nil {
-		return
-	}
-	r.reads++
-	r.forget(s)
-	h := r.read(r.list[s.position], nil, r.scratch.launchers[:0])
-	r.scratch.launchers = h.launchers
-	h.launchers = append([]launcher(nil), h.launchers...) // no longer than need be
-	h.Failed = r.failures.Failed(s.name)
-	r.index(s, r.list[s.position])
-	s.draft = h
-	r.drafts = append(r.drafts, s)
-	for i := range h.launchers {
-		vm := h.launchers[i].vm
-		h.launchers[i].marks |= home // unless the VM has others
-		r.places.add(vm, s)
-		r.touch(vm)
-	}
-}
-
-// forget takes the launchers of a host, as it was read last, out of the places of VMs.
-func (r *round) forget(s *slot) {
-	h := s.host.Load()
-	if h == nil {
-		return
-	}
-	for i := range h.launchers {
-		vm := h.launchers[i].vm
-		r.touch(vm)
-		r.places.remove(vm, s)
-	}
-}
-
-func (r *round) touch(vm types.UID) {
-	if r.places.several(vm) || r.affinity.excepts(vm) {
-		r.touched = append(r.touched, vm)
 	}
 }
 

@@ -63,8 +63,9 @@ type View struct {
 	reads   int
 	scratch struct {
 		drafts, places []*slot
-		touched        []types.UID
+		touched, gone  []types.UID
 		launchers      []launcher
+		changed        []int
 	}
 }
 

@@ -93,6 +93,7 @@ func BenchmarkChange(b *testing.B) {
 		c := newCluster(pods, 3)
 		x := c.index()
 		run := func(b *testing.B) {
+			b.Helper()
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				at := c.some(i)

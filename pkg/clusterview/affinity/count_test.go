@@ -91,7 +91,7 @@ func TestCount(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			for what, x := range map[string]*Index{"": indexOf(pods...), " with nothing kept": New(0, 0)} {
+			for what, x := range map[string]*Index{"": indexOf(pods...), "with nothing kept": New(0, 0)} {
 				if x.Len() == 0 {
 					for _, p := range pods {
 						x.Add(p.pod.Info(), p.node)
@@ -196,7 +196,7 @@ func TestCountByNamespace(t *testing.T) {
 // What is kept is current, and of the terms as they were asked for.
 func TestKeptCountFollows(t *testing.T) {
 	east, west := makeNode("east", zone, "e"), makeNode("west", zone, "w")
-	x := New(0, 1)
+	x := New(0, 2)
 	term := over(zone, "app=db").Obj()
 	term.Namespaces = sets.New("default")
 	count := func() string {
@@ -205,6 +205,7 @@ func TestKeptCountFollows(t *testing.T) {
 	}
 	a, b := makePod("a").Labels("app", "db").Info(), makePod("b").Labels("app", "db").Info()
 	other := makePod("c").Labels("app", "db").Namespace("red").Info()
+	third := makePod("d").Labels("app", "db").Namespace("red").Info()
 	x.Add(other, west)
 	x.Add(a, east)
 	for _, step := range []struct {
@@ -219,6 +220,7 @@ func TestKeptCountFollows(t *testing.T) {
 		{func() { x.Add(a, east) }, "1 0 true"},
 		{func() { term.Namespaces.Insert("red") }, "1 1 true"},
 		{func() { term.Namespaces.Delete("red") }, "1 0 true"},
+		{func() { term.Namespaces.Insert("red"); x.Add(third, east); term.Namespaces.Delete("red") }, "1 0 true"},
 	} {
 		step.change()
 		if got := count(); got != step.want {

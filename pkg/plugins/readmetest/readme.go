@@ -79,7 +79,7 @@ func Args[T runtime.Object](t *testing.T, loaded *schedulerconfig.KubeSchedulerC
 }
 
 // Runs starts a scheduler with the README's configuration, which it returns: profile virt-scheduler must have the plugin
-// at PreFilter, Filter, PreScore and Score, there with the given weight.
+// at PreFilter, Filter, PreScore and Score, there with the given weight; one that only filters has weight 0, and must not score.
 func Runs(t *testing.T, plugin string, weight int32) *schedulerconfig.KubeSchedulerConfiguration {
 	t.Helper()
 	loaded, err := Load(t, YAML(t))
@@ -111,8 +111,9 @@ func Runs(t *testing.T, plugin string, weight int32) *schedulerconfig.KubeSchedu
 		for _, p := range set.Enabled {
 			found[p.Name] = p.Weight
 		}
-		if _, ok := found[plugin]; !ok {
-			t.Errorf("the plugin is not enabled at %s", point)
+		want := weight > 0 || point == "preFilter" || point == "filter"
+		if _, ok := found[plugin]; ok != want {
+			t.Errorf("the plugin is enabled at %s: %t, want %t", point, ok, want)
 		}
 		if got := found[plugin]; point == "score" && got != weight {
 			t.Errorf("the plugin has weight %d, want the README's: %d", got, weight)

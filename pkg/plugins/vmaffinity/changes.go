@@ -93,38 +93,27 @@ func (pl *VMAffinity) changeVM(s *preFilterState, uid types.UID, changed fwk.Pod
 	if !ok {
 		before = pl.view.Launchers(uid)
 	}
+	host, evacuating := "", ""
+	if vm := pl.view.VM(changed.GetPod()); vm != nil {
+		host, evacuating = vm.Host, vm.Evacuating
+	}
 	is := func(l clusterview.Launcher) bool { return l.Pod.GetPod().UID == changed.GetPod().UID }
 	after := slices.DeleteFunc(slices.Clone(before), is)
 	if by > 0 {
-		after = append(after, pl.launcherOn(uid, changed, node))
+		after = append(after, clusterview.Launcher{VM: uid, Pod: changed, Node: node, Off: pl.view.Off(node.Name), Evacuating: evacuating})
 	}
-	pl.locate(after)
+	locate(after, host)
 	s.questions.vm(before, follows(s.vm, before), -1, s.changes.add)
 	s.questions.vm(after, follows(s.vm, after), 1, s.changes.add)
 	s.changes.vms[uid] = after
 }
 
-func (pl *VMAffinity) launcherOn(uid types.UID, pod fwk.PodInfo, node *corev1.Node) clusterview.Launcher {
-	l := clusterview.Launcher{VM: uid, Pod: pod, Node: node}
-	if vm := pl.view.VM(pod.GetPod()); vm != nil {
-		l.Evacuating = vm.Evacuating
-	}
-	return l
-}
-
-// locate finds out anew for what a VM counts at each of its launchers.
-func (pl *VMAffinity) locate(launchers []clusterview.Launcher) {
-	if len(launchers) == 0 {
-		return
-	}
+// locate finds out for what a VM counts at each of its launchers; host is where its guest is said to be.
+func locate(launchers []clusterview.Launcher, host string) {
 	places := make([]model.Place, len(launchers))
 	for i := range launchers {
 		l := &launchers[i]
-		places[i] = model.Place{Launcher: adapt.LauncherOf(l.Pod.GetPod(), l.VM), Host: l.Node.Name}
-	}
-	host := ""
-	if vm := pl.view.VM(launchers[0].Pod.GetPod()); vm != nil {
-		host = vm.Host
+		places[i] = model.Place{Launcher: adapt.LauncherOf(l.Pod.GetPod(), l.VM), Host: l.Node.Name, Off: l.Off}
 	}
 	for i, presence := range model.Presences(places, host) {
 		launchers[i].Presence = presence

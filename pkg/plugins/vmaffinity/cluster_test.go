@@ -54,6 +54,8 @@ type cluster struct {
 	// off are hosts with an open NodeFailure that holds a proof; failed are those without.
 	off, failed []string
 	namespaces  []*corev1.Namespace
+	// config is that of an API which serves the VMs; nil: one is made.
+	config *rest.Config
 	// args are the defaults when nil.
 	args *config.VMAffinityArgs
 	// upstream is enabled instead of our plugin.
@@ -67,12 +69,16 @@ type profile struct {
 	framework.Framework
 	plugin *VMAffinity
 	hosts  []fwk.NodeInfo
+	again  activated
 }
 
 func (c cluster) profile(ctx context.Context, tb testing.TB) *profile {
 	tb.Helper()
 	if c.args == nil {
 		c.args = defaultArgs(tb)
+	}
+	if c.config == nil {
+		c.config = c.api(tb)
 	}
 	p := &profile{}
 	var objects []runtime.Object
@@ -105,7 +111,7 @@ func (c cluster) profile(ctx context.Context, tb testing.TB) *profile {
 	p.Framework, err = frameworkruntime.NewFramework(ctx, registry,
 		&schedulerconfig.KubeSchedulerProfile{SchedulerName: "test", Plugins: &enabled, PluginConfig: given},
 		frameworkruntime.WithSnapshotSharedLister(snapshot), frameworkruntime.WithInformerFactory(factory),
-		frameworkruntime.WithKubeConfig(c.api(tb)))
+		frameworkruntime.WithKubeConfig(c.config), frameworkruntime.WithPodActivator(&p.again))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -173,7 +179,9 @@ func (c cluster) await(ctx context.Context, tb testing.TB, p *profile) {
 	}
 	eventually(ctx, tb, "the VMs are known", func() bool {
 		for _, name := range slices.Concat(c.off, c.failed) {
-			p.plugin.view.Refresh()
+			if err := p.plugin.view.Refresh(); err != nil {
+				tb.Fatal(err)
+			}
 			if host, ok := p.plugin.view.HostNamed(name); !ok || !host.Failed {
 				return false
 			}

@@ -4,11 +4,15 @@
 package vmaffinity
 
 import (
+	"iter"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	fwk "k8s.io/kube-scheduler/framework"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
+	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview/affinity"
 	"github.com/virt-scheduler/virt-scheduler/pkg/model"
 )
 
@@ -24,24 +28,31 @@ func (pl *VMAffinity) correct(q *questions, vm *model.VM, sums []sum) {
 	for i := range own {
 		q.each(own[i].Pod, own[i].Node, -1, add)
 	}
-	var of []clusterview.Launcher
-	flush := func() {
-		if len(of) == 0 {
-			return
-		}
+	pl.view.ExceptionsFor(vm.UID, q.pod, q.kinds(), q.lists(), func(of []clusterview.Launcher) {
 		for i := range of {
 			q.each(of[i].Pod, of[i].Node, -1, add)
 		}
 		q.vm(of, follows(vm, of), 1, add)
-		of = of[:0]
-	}
-	pl.view.Exceptions(vm.UID, func(l clusterview.Launcher) {
-		if len(of) > 0 && of[0].VM != l.VM {
-			flush()
-		}
-		of = append(of, l)
 	})
-	flush()
+}
+
+// kinds are those of others' terms that are asked for.
+func (q *questions) kinds() (kinds affinity.Kinds) {
+	for i := range q.theirs {
+		kinds |= q.theirs[i].kind
+	}
+	return kinds
+}
+
+// lists yields the lists of terms that are asked for.
+func (q *questions) lists() iter.Seq[[]fwk.AffinityTerm] {
+	return func(yield func([]fwk.AffinityTerm) bool) {
+		for i := range q.own {
+			if !yield(q.own[i].terms) {
+				return
+			}
+		}
+	}
 }
 
 // follows is true for another VM that leaves the same host: the two go together, and each may go where the other is

@@ -73,10 +73,10 @@ func (pl *VMAffinity) lets(t *terms, pod, gone *corev1.Pod) (bool, error) {
 	if matchesAny(t.anti, gone, nil) {
 		return true, nil
 	}
-	if matchesAll(t.affinity, gone) {
-		// It may have been the last that the pod had to go to, so that the pod may be the first again. Or it was the source of
-		// a VM that counts at its target from now on.
-		return matchesAll(t.affinity, pod) || adapt.IsVM(pod) && adapt.IsVM(gone), nil
+	// It may have been the last that the pod had to go to, so that the pod may be the first again. Or it was the source of
+	// a VM that counts at its target from now on.
+	if matchesAll(t.affinity, gone) && (matchesAll(t.affinity, pod) || adapt.IsVM(pod) && adapt.IsVM(gone)) {
+		return true, nil
 	}
 	theirs, err := readTerms(gone)
 	if err != nil || len(theirs.anti) == 0 {
@@ -121,14 +121,15 @@ func (pl *VMAffinity) isSchedulableAfterNodeChange(logger klog.Logger, pod *core
 	return fwk.Queue, nil
 }
 
-// allow is true for a node that has the topology keys of all required affinity.
+// allow is true for a node that may do for the pod, or has pods that it has to be near, which may have been there before the node was
+// seen: it has a topology key of required affinity. Where anti-affinity keeps the pod away elsewhere, any node may do.
 func (t *terms) allow(node *corev1.Node) bool {
 	for i := range t.affinity {
-		if _, ok := node.Labels[t.affinity[i].TopologyKey]; !ok {
-			return false
+		if _, ok := node.Labels[t.affinity[i].TopologyKey]; ok {
+			return true
 		}
 	}
-	return true
+	return len(t.affinity) == 0 || len(t.anti) > 0
 }
 
 // moved says whether a node has come to, or gone from, a topology value so that this can help.

@@ -11,6 +11,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
 )
 
@@ -22,38 +23,46 @@ func TestPodHint(t *testing.T) {
 		pod           podBuilder
 		before, after podBuilder
 		want          fwk.QueueingHint
+		more          bool // upstream's does not wake it
 	}{
 		"one comes to whom the pod has to go":              {pod: near, after: web(), want: fwk.Queue},
 		"another comes":                                    {pod: near, after: db()},
 		"one comes that is on no host":                     {pod: near, after: web().On("")},
 		"one comes that matches one of two terms":          {pod: makePod("p").Near(term(zone, "app=web")).Near(term(zone, "tier=1")), after: web()},
 		"one comes in another namespace":                   {pod: near, after: web().Namespace("shop")},
-		"one comes in a namespace that is selected":        {pod: makePod("p").Near(term(zone, "app=web").InThose("team=shop")), after: web().Namespace("shop"), want: fwk.Queue},
+		"one comes in a namespace that is selected":        {pod: makePod("p").Near(term(zone, "app=web").InThose("team=shop")), after: web().Namespace("shop"), want: fwk.Queue, more: true},
 		"one becomes so":                                   {pod: near, before: db(), after: web(), want: fwk.Queue},
 		"one stays so":                                     {pod: near, before: web(), after: web().Label("more", "1")},
 		"one is so no more":                                {pod: near, before: web(), after: db()},
-		"one is so no more, and the pod may be the first":  {pod: makePod("p").Label("app", "web").Near(term(zone, "app=web")), before: web(), after: db(), want: fwk.Queue},
-		"the last one goes, and the pod may be the first":  {pod: makePod("p").Label("app", "web").Near(term(zone, "app=web")), before: web(), want: fwk.Queue},
+		"one is so no more, and the pod may be the first":  {pod: makePod("p").Label("app", "web").Near(term(zone, "app=web")), before: web(), after: db(), want: fwk.Queue, more: true},
+		"the last one goes, and the pod may be the first":  {pod: makePod("p").Label("app", "web").Near(term(zone, "app=web")), before: web(), want: fwk.Queue, more: true},
 		"one goes to whom the pod has to go":               {pod: near, before: web()},
 		"one goes that the pod kept away from":             {pod: anti, before: web(), want: fwk.Queue},
 		"another goes":                                     {pod: anti, before: db()},
-		"one goes that matches one of two":                 {pod: makePod("p").Anti(term(zone, "tier=1")).Anti(term(zone, "app=web")), before: web(), want: fwk.Queue},
+		"one goes that matches one of two":                 {pod: makePod("p").Anti(term(zone, "tier=1")).Anti(term(zone, "app=web")), before: web(), want: fwk.Queue, more: true},
 		"one comes that the pod keeps away from":           {pod: anti, after: web()},
 		"one is no longer such":                            {pod: anti, before: web(), after: db(), want: fwk.Queue},
-		"one is no longer such for one of two terms":       {pod: makePod("p").Anti(term(zone, "tier=1")).Anti(term(zone, "app=web")), before: web(), after: db(), want: fwk.Queue},
+		"one is no longer such for one of two terms":       {pod: makePod("p").Anti(term(zone, "tier=1")).Anti(term(zone, "app=web")), before: web(), after: db(), want: fwk.Queue, more: true},
 		"one becomes such":                                 {pod: anti, before: db(), after: web()},
-		"one goes that kept the pod away":                  {pod: makePod("p").Label("app", "p"), before: web().Anti(term(hostname, "app=p")), want: fwk.Queue},
-		"one goes that kept the pod's namespace away":      {pod: makePod("p").Label("app", "p").Namespace("shop"), before: web().Anti(term(hostname, "app=p").InThose("team=shop")), want: fwk.Queue},
+		"one goes that kept the pod away":                  {pod: makePod("p").Label("app", "p"), before: web().Anti(term(hostname, "app=p")), want: fwk.Queue, more: true},
+		"one goes that kept the pod's namespace away":      {pod: makePod("p").Label("app", "p").Namespace("shop"), before: web().Anti(term(hostname, "app=p").InThose("team=shop")), want: fwk.Queue, more: true},
 		"one goes that kept others away":                   {pod: makePod("p").Label("app", "q"), before: web().Anti(term(hostname, "app=p"))},
-		"the pod itself gets other labels":                 {pod: makePod("p"), before: makePod("p"), after: makePod("p").Label("app", "web"), want: fwk.Queue},
+		"the pod itself gets other labels":                 {pod: makePod("p"), before: makePod("p"), after: makePod("p").Label("app", "web"), want: fwk.Queue, more: true},
 		"another that waits gets other labels":             {pod: near, before: makePod("q"), after: makePod("q").Label("app", "web")},
 		"the source of a VM goes that a VM has to go to":   {pod: makeVM("p").Near(term(zone, "app=web")), before: makeVM("q").Label("app", "web").On("a"), want: fwk.Queue},
 		"a pod goes that a VM has to go to":                {pod: makeVM("p").Near(term(zone, "app=web")), before: web()},
 		"the source of a VM goes that a pod has to go to":  {pod: near, before: makeVM("q").Label("app", "web").On("a")},
 		"the VM's own source goes, to its target's relief": {pod: makeTarget("vm", 9), before: makeVM("vm").On("a"), want: fwk.Queue},
+		"one goes to whom the pod has to go, and that kept it away": {
+			pod: makePod("p").Label("app", "p").Near(term(zone, "app=web")), before: web().Anti(term(hostname, "app=p")), want: fwk.Queue, more: true,
+		},
+		"one becomes so for one of two terms": {pod: makePod("p").Near(term(zone, "app")).Near(term(zone, "tier")), before: db(), after: web()},
+		"one becomes so for both":             {pod: makePod("p").Near(term(zone, "app")).Near(term(zone, "tier")), before: db(), after: db().Label("tier", "1"), want: fwk.Queue},
+		"one that waits is such":              {pod: near, before: web().On(""), after: web().On("")},
 	}
 	ctx := testContext(t)
 	pl := cluster{namespaces: []*corev1.Namespace{makeNamespace("shop", map[string]string{"team": "shop"})}}.profile(ctx, t).plugin
+	upstream := upstreamHint(t, fwk.Pod)
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			logger, _ := ktesting.NewTestContext(t)
@@ -61,7 +70,39 @@ func TestPodHint(t *testing.T) {
 			if err != nil || got != tc.want {
 				t.Errorf("hint %v, %v; want %v", got, err, tc.want)
 			}
+			if adapt.IsVM(tc.pod.pod) {
+				return // our rules are about these
+			}
+			checkUpstreamHint(t, upstream, tc.more, tc.want, func(hint fwk.QueueingHintFn) (fwk.QueueingHint, error) {
+				return hint(logger, tc.pod.Obj(), object(tc.before.pod), object(tc.after.pod))
+			})
 		})
+	}
+}
+
+// upstreamHint is that of kube-scheduler's InterPodAffinity about one resource.
+func upstreamHint(t *testing.T, resource fwk.EventResource) fwk.QueueingHintFn {
+	t.Helper()
+	events, err := scene{namespaces: shops()}.twins(t).upstream.EventsToRegister(t.Context())
+	noError(t, err)
+	for _, event := range events {
+		if event.Event.Resource == resource {
+			return event.QueueingHintFn
+		}
+	}
+	t.Fatalf("upstream's plugin has no hint for %s", resource)
+	return nil
+}
+
+// checkUpstreamHint: what wakes a pod with upstream's plugin wakes it with ours; more is true where ours alone does.
+func checkUpstreamHint(t *testing.T, upstream fwk.QueueingHintFn, more bool, ours fwk.QueueingHint, ask func(fwk.QueueingHintFn) (fwk.QueueingHint, error)) {
+	t.Helper()
+	want := ours
+	if more {
+		want = fwk.QueueSkip
+	}
+	if got, err := ask(upstream); err != nil || got != want || more && ours != fwk.Queue {
+		t.Errorf("upstream's hint %v, %v; want %v", got, err, want)
 	}
 }
 
@@ -80,36 +121,40 @@ func TestNodeHint(t *testing.T) {
 		pod           podBuilder
 		before, after nodeBuilder
 		want          fwk.QueueingHint
+		more          bool // upstream's does not wake it
 	}{
-		"one comes":                        {pod: near, after: plain().Zone("1"), want: fwk.Queue},
-		"one comes without the key":        {pod: near, after: plain()},
-		"one comes with one key of two":    {pod: makePod("p").Near(term(zone, "app=web")).Near(term("rack", "app=web")), after: plain().Zone("1")},
-		"one comes, for anti-affinity":     {pod: anti, after: plain(), want: fwk.Queue},
-		"one comes, for no terms":          {pod: makePod("p"), after: plain(), want: fwk.Queue},
-		"one comes, for a VM that must go": {pod: makeTarget("leaving", 2).Near(term(zone, "app=web")), after: plain(), want: fwk.Queue},
-		"one comes, for a VM that stays":   {pod: makeTarget("staying", 2).Near(term(zone, "app=web")), after: plain()},
-		"it gets the key":                  {pod: near, before: plain(), after: plain().Zone("1"), want: fwk.Queue},
-		"it gets another value":            {pod: near, before: plain().Zone("1"), after: plain().Zone("2"), want: fwk.Queue},
-		"it loses the key":                 {pod: near, before: plain().Zone("1"), after: plain()},
+		"one comes":                     {pod: near, after: plain().Zone("1"), want: fwk.Queue},
+		"one comes without the key":     {pod: near, after: plain()},
+		"one comes with one key of two": {pod: makePod("p").Near(term(zone, "app=web")).Near(term("rack", "app=web")), after: plain().Zone("1"), want: fwk.Queue},
+		"one comes without the key, and the pod keeps away from others": {pod: makePod("p").Near(term(zone, "app=web")).Anti(term(zone, "app=db")), after: plain(), want: fwk.Queue},
+		"one comes, for anti-affinity":                                  {pod: anti, after: plain(), want: fwk.Queue},
+		"one comes with the key, for anti-affinity":                     {pod: anti, after: plain().Zone("1"), want: fwk.Queue},
+		"one comes, for no terms":                                       {pod: makePod("p"), after: plain(), want: fwk.Queue, more: true},
+		"one comes, for a VM that must go":                              {pod: makeVM("leaving").Near(term(zone, "app=web")), after: plain(), want: fwk.Queue},
+		"one comes, for a VM that stays":                                {pod: makeVM("staying").Near(term(zone, "app=web")), after: plain()},
+		"it gets the key":                                               {pod: near, before: plain(), after: plain().Zone("1"), want: fwk.Queue},
+		"it gets another value":                                         {pod: near, before: plain().Zone("1"), after: plain().Zone("2"), want: fwk.Queue},
+		"it loses the key":                                              {pod: near, before: plain().Zone("1"), after: plain()},
 		"it loses the key, and the pod may be the first": {
-			pod: makePod("p").Label("app", "web").Near(term(zone, "app=web")), before: plain().Zone("1"), after: plain(), want: fwk.Queue,
+			pod: makePod("p").Label("app", "web").Near(term(zone, "app=web")), before: plain().Zone("1"), after: plain(), want: fwk.Queue, more: true,
 		},
 		"another label":                                  {pod: near, before: plain().Zone("1"), after: plain().Zone("1").Label("x", "y")},
 		"it gets the key, for anti-affinity":             {pod: anti, before: plain(), after: plain().Zone("1")},
 		"it gets another value, for anti-affinity":       {pod: anti, before: plain().Zone("1"), after: plain().Zone("2"), want: fwk.Queue},
 		"it loses the key, for anti-affinity":            {pod: anti, before: plain().Zone("1"), after: plain(), want: fwk.Queue},
 		"another label, for anti-affinity":               {pod: anti, before: plain().Zone("1"), after: plain().Zone("1").Label("x", "y")},
-		"it leaves where pods kept others away":          {pod: makePod("p"), before: plain().Label("rack", "1"), after: plain().Label("rack", "2"), want: fwk.Queue},
-		"it is no more in such a place":                  {pod: makePod("p"), before: plain().Label("rack", "1"), after: plain(), want: fwk.Queue},
+		"it leaves where pods kept others away":          {pod: makePod("p"), before: plain().Label("rack", "1"), after: plain().Label("rack", "2"), want: fwk.Queue, more: true},
+		"it is no more in such a place":                  {pod: makePod("p"), before: plain().Label("rack", "1"), after: plain(), want: fwk.Queue, more: true},
 		"it comes to such a place":                       {pod: makePod("p"), before: plain(), after: plain().Label("rack", "1")},
 		"it stays there":                                 {pod: makePod("p"), before: plain().Label("rack", "1"), after: plain().Label("rack", "1").Label("x", "y")},
 		"it leaves a place where nobody was kept away":   {pod: makePod("p"), before: plain().Zone("1"), after: plain().Zone("2")},
-		"it leaves where pods kept away one with terms":  {pod: anti, before: plain().Label("rack", "1"), after: plain().Label("rack", "2"), want: fwk.Queue},
+		"it leaves where pods kept away one with terms":  {pod: anti, before: plain().Label("rack", "1"), after: plain().Label("rack", "2"), want: fwk.Queue, more: true},
 		"it gets the key of the second of two affinites": {pod: makePod("p").Near(term(zone, "a=b")).Near(term("rack", "a=b")), before: plain(), after: plain().Label("rack", "1"), want: fwk.Queue},
 	}
 	ctx := testContext(t)
 	pl := cluster{vmis: []*kubevirtv1.VirtualMachineInstance{makeVMI("leaving", "a").Evacuating("a").Obj(), makeVMI("staying", "a").Obj()}}.profile(ctx, t).plugin
 	pl.repelled.add("rack")
+	upstream := upstreamHint(t, fwk.Node)
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			logger, _ := ktesting.NewTestContext(t)
@@ -121,6 +166,12 @@ func TestNodeHint(t *testing.T) {
 			if err != nil || got != tc.want {
 				t.Errorf("hint %v, %v; want %v", got, err, tc.want)
 			}
+			if adapt.IsVM(tc.pod.pod) {
+				return // our rules are about these
+			}
+			checkUpstreamHint(t, upstream, tc.more, tc.want, func(hint fwk.QueueingHintFn) (fwk.QueueingHint, error) {
+				return hint(logger, tc.pod.Obj(), before, tc.after.Obj())
+			})
 		})
 	}
 }

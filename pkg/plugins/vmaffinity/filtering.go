@@ -23,6 +23,7 @@ const (
 // PreFilter asks the index about the pod's required terms, and about those of pods on hosts that match it. It skips Filter
 // when there are none.
 func (pl *VMAffinity) PreFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	concedes := pl.conceded.take(pod.UID) // whatever comes of this try
 	cycle, err := pl.view.Begin(ctx, state, pod)
 	if err != nil {
 		return nil, fwk.AsStatus(err)
@@ -37,7 +38,14 @@ func (pl *VMAffinity) PreFilter(ctx context.Context, state fwk.CycleState, pod *
 	if f.idle() {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	state.Write(preFilterStateKey, &preFilterState{facts: f})
+	s := &preFilterState{facts: f}
+	if f.relaxed {
+		s.concedes = concedes
+		if err := pl.gather(s); err != nil {
+			return nil, fwk.AsStatus(err)
+		}
+	}
+	state.Write(preFilterStateKey, s)
 	return nil, nil
 }
 
@@ -50,9 +58,13 @@ func (pl *VMAffinity) Filter(ctx context.Context, state fwk.CycleState, pod *cor
 	if host.Node() == nil {
 		return fwk.AsStatus(errors.New("a host of the snapshot has no node"))
 	}
-	labels := host.Node().Labels
+	return s.refusal(host.Node().Labels, s.concedes)
+}
+
+// refusal says why a node with the given labels is refused when so much is conceded; nil when it is not.
+func (s *preFilterState) refusal(labels map[string]string, concedes concession) *fwk.Status {
 	switch {
-	case !s.relaxed && !s.near(labels):
+	case !s.suits(labels, concedes):
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reasonAffinity)
 	case s.has(sumAnti, labels):
 		return fwk.NewStatus(fwk.Unschedulable, reasonAnti)
@@ -63,8 +75,9 @@ func (pl *VMAffinity) Filter(ctx context.Context, state fwk.CycleState, pod *cor
 }
 
 // near says whether the required affinity holds on a node with the given labels: it has all topology keys, and each has
-// a pod that matches all terms. A pod that matches its own terms may be the first to do so.
-func (s *preFilterState) near(labels map[string]string) bool {
+// a pod that matches all terms. A pod that matches its own terms may be the first to do so. What is counted in without
+// is not counted.
+func (s *preFilterState) near(labels map[string]string, without *sum) bool {
 	all := true
 	for i := range s.terms.affinity {
 		key := s.terms.affinity[i].TopologyKey
@@ -72,7 +85,7 @@ func (s *preFilterState) near(labels map[string]string) bool {
 		if !ok {
 			return false
 		}
-		all = all && s.at(sumNear, key, value) > 0
+		all = all && s.at(sumNear, key, value) > without.at(key, value)
 	}
 	return all || s.firstable && !s.someNear()
 }

@@ -153,8 +153,7 @@ func nothing(b podBuilder) podBuilder {
 
 func broken(b podBuilder) podBuilder {
 	b = b.PrefersAnti(1, term(zone, "app=web"))
-	b.pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm.LabelSelector =
-		&metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "no"}}}
+	b.pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "no"}}}
 	return b
 }
 

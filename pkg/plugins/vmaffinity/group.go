@@ -5,18 +5,35 @@ package vmaffinity
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
+	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 )
 
-// member is a VM of an evacuation that belongs together with others.
+// group is the VMs that leave a host together and belong together.
+type group struct {
+	// members are the pod's VM, which is the first, and the others.
+	members []member
+	// begun is true when one of them has a place elsewhere already.
+	begun bool
+	// leaving is what the others count for in sumNear on the host that they leave.
+	leaving sum
+	// roomy has the domains with room for all that need it; nil as long as nobody has looked.
+	roomy map[string]bool
+}
+
+// member is a VM of a group.
 type member struct {
+	vm        types.UID
 	pod       *corev1.Pod
 	namespace labels.Set
 	terms     []fwk.AffinityTerm // its required affinity
@@ -37,30 +54,47 @@ func (m *member) near(other *member) bool {
 	return len(m.terms) > 0
 }
 
-// groupOf returns those that still need room of the VMs which leave the host with the pod's and belong together with it,
-// or with others that do; the pod is among them.
-func (pl *VMAffinity) groupOf(f *facts, requests fwk.Resource) ([]fwk.Resource, error) {
-	group := []member{{pod: f.pod, namespace: f.namespace, terms: f.terms.affinity, requests: requests}}
+// gather finds the pod's group, and where there is room for it if that matters in this try.
+func (pl *VMAffinity) gather(s *preFilterState) error {
+	f := s.facts
+	info, err := framework.NewPodInfo(f.pod)
+	if err != nil {
+		return fmt.Errorf("reading the pod's requests: %w", err)
+	}
 	others, err := pl.leaving(f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for at := 0; at < len(group); at++ {
+	g := &f.group
+	g.members = []member{{vm: f.vm.UID, pod: f.pod, namespace: f.namespace, terms: f.terms.affinity, requests: info.CalculateResource().Resource}}
+	for at := 0; at < len(g.members); at++ {
 		others = slices.DeleteFunc(others, func(m member) bool {
-			if !together(&group[at], &m) {
+			if !together(&g.members[at], &m) {
 				return false
 			}
-			group = append(group, m)
+			g.members = append(g.members, m)
 			return true
 		})
 	}
-	var left []fwk.Resource
-	for i := range group {
-		if !group[i].gone {
-			left = append(left, group[i].requests)
-		}
+	for i := range g.members[1:] {
+		m := &g.members[1+i]
+		g.begun = g.begun || m.gone
+		pl.countLeaving(f, m)
 	}
-	return left, nil
+	if s.concedes == concedeNothing && len(g.leaving.byKey) == 0 {
+		return nil
+	}
+	return pl.makeRoom(f)
+}
+
+// countLeaving adds what a member counts for on the host that it leaves, and not elsewhere with the same topology values.
+func (pl *VMAffinity) countLeaving(f *facts, m *member) {
+	affinity := &f.own[0] // asked about first
+	add := func(_ int, key, value string, n int64) { f.group.leaving.add(key, value, n) }
+	all := pl.view.Launchers(m.vm)
+	elsewhere := slices.DeleteFunc(slices.Clone(all), func(l clusterview.Launcher) bool { return l.Node.Name == f.vm.Evacuating })
+	affinity.vm(all, follows(f.vm, all), 1, add)
+	affinity.vm(elsewhere, follows(f.vm, elsewhere), -1, add)
 }
 
 // leaving returns the other VMs that leave the same host and are still there.
@@ -83,15 +117,40 @@ func (pl *VMAffinity) leaving(f *facts) ([]member, error) {
 			return nil, err
 		}
 		m := member{
-			pod: pod.GetPod(), namespace: namespace, terms: pod.GetRequiredAffinityTerms(),
+			vm: uid, pod: pod.GetPod(), namespace: namespace, terms: pod.GetRequiredAffinityTerms(),
 			requests: pod.CalculateResource().Resource,
 		}
 		for _, l := range pl.view.Launchers(uid) {
-			m.gone = m.gone || l.Presence.Ahead
+			m.gone = m.gone || l.Presence.Ahead || l.Presence.Affinity && l.Node.Name != f.vm.Evacuating
 		}
 		members = append(members, m)
 	}
 	return members, nil
+}
+
+// makeRoom finds where there is room for those of the group that have no place yet.
+func (pl *VMAffinity) makeRoom(f *facts) error {
+	hosts, err := pl.handle.SnapshotSharedLister().NodeInfos().List()
+	if err != nil {
+		return err
+	}
+	hosts = slices.DeleteFunc(slices.Clone(hosts), func(host fwk.NodeInfo) bool {
+		return host.Node().Name == f.vm.Evacuating || pl.mustLeave(host.Node())
+	})
+	var left []fwk.Resource
+	for i := range f.group.members {
+		if m := &f.group.members[i]; !m.gone {
+			left = append(left, m.requests)
+		}
+	}
+	f.group.roomy = roomFor(left, f.own[0].keys, hosts)
+	return nil
+}
+
+// roomyAt is true for a node with the given labels where there is room for the group.
+func (f *facts) roomyAt(labels map[string]string) bool {
+	domain, ok := domainOf(f.own[0].keys, labels)
+	return ok && f.group.roomy[domain]
 }
 
 // domainOf returns the place that a group can share: the values of the topology keys that a node with the given labels has.
@@ -109,11 +168,11 @@ func domainOf(keys []string, labels map[string]string) (domain string, ok bool) 
 	return b.String(), true
 }
 
-// roomFor says in which domains there is room for all of a group, host by host, the largest first: that is how they would
+// roomFor says in which domains there is room for all of some pods, host by host, the largest first: that is how they would
 // be placed if nothing else mattered.
-func roomFor(group []fwk.Resource, keys []string, hosts []fwk.NodeInfo) map[string]bool {
-	group = slices.Clone(group)
-	slices.SortStableFunc(group, func(a, b fwk.Resource) int {
+func roomFor(all []fwk.Resource, keys []string, hosts []fwk.NodeInfo) map[string]bool {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b fwk.Resource) int {
 		return cmp.Or(cmp.Compare(b.GetMemory(), a.GetMemory()), cmp.Compare(b.GetMilliCPU(), a.GetMilliCPU()))
 	})
 	left := map[string][]fwk.Resource{}
@@ -124,7 +183,7 @@ func roomFor(group []fwk.Resource, keys []string, hosts []fwk.NodeInfo) map[stri
 		}
 		rest, seen := left[domain]
 		if !seen {
-			rest = slices.Clone(group)
+			rest = slices.Clone(all)
 		}
 		if len(rest) > 0 {
 			rest = fill(host, rest)

@@ -6,7 +6,6 @@ package vmaffinity
 import (
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
-	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
@@ -19,7 +18,7 @@ import (
 // splitOwnTerms splits those of a launcher pod from its other required anti-affinity.
 func splitOwnTerms(pod *corev1.Pod, anti []fwk.AffinityTerm) (own, others []fwk.AffinityTerm) {
 	for i := range anti {
-		if isOwnTerm(pod, &anti[i]) {
+		if adapt.IsOwnTerm(pod, &anti[i]) {
 			own = append(own, anti[i])
 		} else {
 			others = append(others, anti[i])
@@ -46,24 +45,11 @@ func (q *questions) keepApart(own []fwk.AffinityTerm, l *clusterview.Launcher, b
 func (q *questions) repel(l *clusterview.Launcher, by int64, add adder) {
 	theirs := l.Pod.GetRequiredAntiAffinityTerms()
 	for i := range theirs {
-		if !isOwnTerm(l.Pod.GetPod(), &theirs[i]) || !theirs[i].Matches(q.pod, q.namespace) {
+		if !adapt.IsOwnTerm(l.Pod.GetPod(), &theirs[i]) || !theirs[i].Matches(q.pod, q.namespace) {
 			continue
 		}
 		if value, ok := l.Node.Labels[theirs[i].TopologyKey]; ok {
 			add(sumTheirs, theirs[i].TopologyKey, value, by)
 		}
 	}
-}
-
-func isOwnTerm(pod *corev1.Pod, term *fwk.AffinityTerm) bool {
-	uid, ok := adapt.VMOf(pod)
-	if !ok || term.TopologyKey != corev1.LabelHostname {
-		return false
-	}
-	requirements, selectable := term.Selector.Requirements()
-	if !selectable || len(requirements) != 1 {
-		return false
-	}
-	value, exact := term.Selector.RequiresExactMatch(kubevirtv1.CreatedByLabel)
-	return exact && value == string(uid)
 }

@@ -31,12 +31,14 @@ type VMAffinity struct {
 	relaxes    bool
 	evacuation taint.Keys
 	repelled   keys
+	conceded   concessions
 }
 
 var (
 	_ fwk.PreFilterPlugin     = &VMAffinity{}
 	_ fwk.PreFilterExtensions = &VMAffinity{}
 	_ fwk.FilterPlugin        = &VMAffinity{}
+	_ fwk.PostFilterPlugin    = &VMAffinity{}
 	_ fwk.PreScorePlugin      = &VMAffinity{}
 	_ fwk.ScorePlugin         = &VMAffinity{}
 	_ fwk.ScoreExtensions     = &VMAffinity{}
@@ -62,7 +64,7 @@ func NewFactory(views *clusterview.Pool) frameworkruntime.PluginFactory {
 		if err != nil {
 			return nil, err
 		}
-		view.FollowAffinity(isOwnTerm)
+		view.FollowAffinity()
 		return newPlugin(args, handle, view, factory.Core().V1().Namespaces().Lister()), nil
 	}
 }
@@ -74,6 +76,7 @@ func newPlugin(args *config.VMAffinityArgs, handle fwk.Handle, view *clusterview
 		ignorePreferred: args.IgnorePreferredTermsOfExistingPods,
 		relaxes:         args.RequiredAffinityDuringMigration == config.AffinityPreferredOnEvacuation,
 		evacuation:      taint.KeysOf(args.EvacuationTaints),
+		conceded:        newConcessions(),
 	}
 }
 

@@ -4,10 +4,13 @@
 package vmaffinity
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt"
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview/affinity"
 )
 
@@ -54,12 +57,9 @@ func (q *questions) ask(terms []fwk.AffinityTerm, weight int64, near bool, sum i
 }
 
 func (q *question) addKey(key string) {
-	for _, known := range q.keys {
-		if known == key {
-			return
-		}
+	if !slices.Contains(q.keys, key) {
+		q.keys = append(q.keys, key)
 	}
-	q.keys = append(q.keys, key)
 }
 
 // answer asks the index, to whose answers others may be added.
@@ -128,7 +128,10 @@ func (q *questions) eachOfTheirs(pod fwk.PodInfo, f func(asked *theirs, term *fw
 		asked := &q.theirs[i]
 		required, preferred := termsOfKind(pod, asked.kind)
 		for j := range required {
-			if required[j].Matches(q.pod, q.namespace) && !isOwnTerm(pod.GetPod(), &required[j]) {
+			if asked.kind == affinity.RequiredAntiAffinity && adapt.IsOwnTerm(pod.GetPod(), &required[j]) {
+				continue // as in the index
+			}
+			if required[j].Matches(q.pod, q.namespace) {
 				f(asked, &required[j], asked.weight)
 			}
 		}

@@ -249,6 +249,9 @@ func TestRule2KubeVirtsOwnTermAlwaysHolds(t *testing.T) {
 			pod: makeTarget("vm", 2), pods: []podBuilder{makeVM("vm").On("a1")}, vmis: []vmiBuilder{makeVMI("vm", "a1")}, off: []string{"a1"},
 			want: map[string]string{"a1": tooNear},
 		},
+		"an affinity in the same words is not it, and so the VM's own is left out": {
+			pod: makeVM("vm").UID("again"), pods: []podBuilder{makeVM("vm").Near(term(hostname, kubevirtv1.CreatedByLabel+"=vm")).On("a1")}, vmis: []vmiBuilder{makeVMI("vm", "a1")},
+		},
 		"neither has it": {pod: makeVM("vm").UID("again"), pods: []podBuilder{makeVM("vm").On("a1")}, vmis: []vmiBuilder{makeVMI("vm", "a1")}},
 		"that of another VM does not concern it": {
 			pod: makeVM("vm"), pods: []podBuilder{makeTarget("other", 2).On("a1")}, vmis: []vmiBuilder{makeVMI("other", "a1")},

@@ -42,8 +42,10 @@ func TestScore(t *testing.T) {
 		},
 		"what others prefer": {
 			pod: web("p"), want: map[string]int64{"a1": 100, "a2": 100, "b2": 60, "none": 60},
-			pods: []podBuilder{makePod("1").PrefersNear(4, term(zone, "app=web")).On("a1"), makePod("2").PrefersAnti(6, term(hostname, "app=web")).On("b1"),
-				makePod("3").PrefersNear(9, term(zone, "app=db")).On("b1")},
+			pods: []podBuilder{
+				makePod("1").PrefersNear(4, term(zone, "app=web")).On("a1"), makePod("2").PrefersAnti(6, term(hostname, "app=web")).On("b1"),
+				makePod("3").PrefersNear(9, term(zone, "app=db")).On("b1"),
+			},
 		},
 		"what others require": {
 			pod: web("p"), pods: []podBuilder{makePod("1").Near(term(zone, "app=web")).On("a1"), makePod("2").PrefersNear(2, term(zone, "app=web")).On("b1")},

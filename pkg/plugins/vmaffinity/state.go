@@ -30,6 +30,8 @@ const (
 // preFilterState is what Filter knows in one cycle.
 type preFilterState struct {
 	*facts
+	// concedes is how much of its required affinity a VM that has to leave its host gives up.
+	concedes concession
 	// changes are by the pods that came and went since, in this copy of the state; nil for none.
 	changes *changes
 }
@@ -42,8 +44,10 @@ type facts struct {
 	ownTerms []fwk.AffinityTerm
 	// vm is nil for a pod that is no VM: no rule for VMs applies to it.
 	vm *model.VM
-	// relaxed is true when the required affinity is a preference only.
+	// relaxed is true when the VM has to leave its host, so that required affinity may be conceded.
 	relaxed bool
+	// group is known of a VM that is relaxed.
+	group group
 	// firstable is true for a pod that matches its own required affinity: it may be the first of those that do.
 	firstable bool
 
@@ -56,7 +60,7 @@ type facts struct {
 
 // Clone implements fwk.StateData.
 func (s *preFilterState) Clone() fwk.StateData {
-	return &preFilterState{facts: s.facts, changes: s.changes.clone()}
+	return &preFilterState{facts: s.facts, concedes: s.concedes, changes: s.changes.clone()}
 }
 
 // factsOf answers all questions about required terms.
@@ -73,7 +77,7 @@ func (pl *VMAffinity) factsOf(pod *corev1.Pod, vm *model.VM) (*facts, error) {
 	anti := t.anti
 	if vm != nil {
 		f.ownTerms, anti = splitOwnTerms(pod, t.anti)
-		f.relaxed = pl.mustGo(vm)
+		f.relaxed = len(t.affinity) > 0 && pl.mustGo(vm)
 	}
 	q.ask(t.affinity, 1, true, sumNear)
 	for i := range anti {

@@ -90,7 +90,11 @@ func (s *sum) settle() {
 	}
 }
 
+// at is 0 where nothing was added; a nil sum is empty.
 func (s *sum) at(key, value string) int64 {
+	if s == nil {
+		return 0
+	}
 	for i := range s.byKey {
 		if s.byKey[i].key == key {
 			return s.byKey[i].at(value)

@@ -31,7 +31,7 @@ BENCH ?= .
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##
 .PHONY: run
@@ -83,6 +83,14 @@ quality: ## Where profiles put VMs, ours and others' on one trace: tables and pl
 bench-cycle: $(TOOLS)/benchstat ## CPU per pod of the scheduling cycle, stock and ours in turns; ARGS='-scenarios nodes=100/ -rounds 5', ARGS=-h
 	@hack/bench-cycle.sh $(ARGS)
 
+.PHONY: bench-affinity
+bench-affinity: ## PreFilter of InterPodAffinity and VMAffinity, 2,000 to 50,000 VMs, and the scheduler's heap; ARGS="-scenarios 'nodes=500/.*apart3'"
+	@hack/bench-affinity.sh $(ARGS)
+
+.PHONY: bench-scheduler-perf
+bench-scheduler-perf: ## Our topics in upstream's scheduler_perf, with a real API server and etcd; ARGS=short
+	@hack/bench-scheduler-perf.sh $(ARGS)
+
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Lint and formatting, as .golangci.yml says
 	$(TOOLS)/golangci-lint run ./...
@@ -129,7 +137,6 @@ TOOL_golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 TOOL_controller-gen := sigs.k8s.io/controller-tools/cmd/controller-gen
 TOOL_gotestsum := gotest.tools/gotestsum
 TOOL_benchstat := golang.org/x/perf/cmd/benchstat
-TOOL_kustomize := sigs.k8s.io/kustomize/kustomize/v5
 
 $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 	@mkdir -p $(@D)

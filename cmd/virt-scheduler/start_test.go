@@ -81,28 +81,28 @@ func TestStartWithShippedConfig(t *testing.T) {
 		Weight          int // of VMUtilization
 		QueueSort       []string
 	}
-	filters := []string{"VMNodeSelection", "VMTaintToleration", "VMUtilization"}
+	filters := []string{"VMAffinity", "VMNodeSelection", "VMTaintToleration", "VMTopologySpread", "VMUtilization"}
 	want := map[string]enabled{
 		"virt-scheduler": {
 			OurFilters: filters,
 			PreScore: []string{
-				"InterPodAffinity", "NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit", "PodTopologySpread",
-				"TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
+				"NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit", "PodTopologySpread",
+				"TaintToleration", "VMAffinity", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
 			Score: []string{
-				"DynamicResources", "ImageLocality", "InterPodAffinity", "NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit",
-				"PodTopologySpread", "TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
+				"DynamicResources", "ImageLocality", "NodeAffinity", "NodeResourcesBalancedAllocation", "NodeResourcesFit",
+				"PodTopologySpread", "TaintToleration", "VMAffinity", "VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
 			Weight: 100, QueueSort: []string{"PrioritySort"},
 		},
 		"virt-scheduler-high-node-utilization": {
 			OurFilters: filters,
 			PreScore: []string{
-				"InterPodAffinity", "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration", "VMNodeSelection", "VMTaintToleration", "VMUtilization",
+				"NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration", "VMAffinity", "VMNodeSelection", "VMTaintToleration", "VMUtilization",
 				"VolumeBinding",
 			},
 			Score: []string{
-				"DynamicResources", "InterPodAffinity", "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration",
+				"DynamicResources", "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "TaintToleration", "VMAffinity",
 				"VMNodeSelection", "VMTaintToleration", "VMUtilization", "VolumeBinding",
 			},
 			Weight: 20, QueueSort: []string{"PrioritySort"},
@@ -117,6 +117,12 @@ func TestStartWithShippedConfig(t *testing.T) {
 			if strings.HasPrefix(plugin.Name, "VM") {
 				e.OurFilters = append(e.OurFilters, plugin.Name)
 			}
+			if plugin.Name == "InterPodAffinity" || plugin.Name == "PodTopologySpread" {
+				t.Errorf("profile %s filters by %s, in whose place ours is", name, plugin.Name)
+			}
+		}
+		if first := list.PostFilter.Enabled; len(first) == 0 || first[0].Name != "VMAffinity" {
+			t.Errorf("profile %s: PostFilter %v, want VMAffinity first", name, first)
 		}
 		for _, plugin := range list.PreScore.Enabled {
 			e.PreScore = append(e.PreScore, plugin.Name)

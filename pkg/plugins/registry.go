@@ -21,7 +21,9 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmaffinity"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmnodeselection"
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmpreemption"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmtainttoleration"
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmtopologyspread"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
 )
 
@@ -32,7 +34,9 @@ func NewRegistry() frameworkruntime.Registry {
 	return frameworkruntime.Registry{
 		vmaffinity.Name:        vmaffinity.NewFactory(views),
 		vmnodeselection.Name:   vmnodeselection.NewFactory(views, heartbeats.NewPool(clock.RealClock{})),
+		vmpreemption.Name:      vmpreemption.NewFactory(views, clock.RealClock{}),
 		vmtainttoleration.Name: vmtainttoleration.New,
+		vmtopologyspread.Name:  vmtopologyspread.NewFactory(views),
 		vmutilization.Name:     vmutilization.NewFactory(views),
 
 		// From sigs.k8s.io/scheduler-plugins, as they are: options for clusters that want them. NodeResourceTopologyMatch

@@ -98,9 +98,9 @@ func (s State) Live() []Record {
 	return live
 }
 
-// stray returns every process that carries the cluster's marker: those of the
+// Stray returns every process that carries the cluster's marker: those of the
 // state file, and those that it does not know.
-func (s State) stray() []Record {
+func (s State) Stray() []Record {
 	if s.ID == "" || !s.sameBoot() {
 		return nil
 	}
@@ -224,7 +224,7 @@ func (s State) endAll(grace time.Duration, groups [][]string) ([]string, error) 
 	}
 	// What the starter forked and could not record any more, and children of
 	// children.
-	rest := s.stray()
+	rest := s.Stray()
 	for _, r := range rest {
 		ended = append(ended, r.Name)
 	}

@@ -102,7 +102,7 @@ func (s *Supervisor) begin() error {
 	}
 	live := old.Live()
 	if len(live) == 0 {
-		live = old.stray()
+		live = old.Stray()
 	}
 	if len(live) > 0 {
 		return fmt.Errorf("%s: %d processes of an earlier cluster still run there (such as %s, pid %d): end them first",

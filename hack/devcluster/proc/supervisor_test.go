@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // The test binary is also the process that the tests start, and (as "starter")
@@ -81,10 +83,9 @@ func newSupervisor(t *testing.T, dir string) *Supervisor {
 
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
+	look := func(context.Context) (bool, error) { return cond(), nil }
+	if err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 20*time.Second, true, look); err != nil {
+		t.Fatalf("never: %s: %v", what, err)
 	}
 }
 

@@ -119,7 +119,7 @@ func TestLeases(t *testing.T) {
 		})
 		// The renewal under way may still arrive; after that b is renewed many times, and a is not.
 		last := read("a")
-		for i := 0; i < 20; i++ {
+		for i := range 20 {
 			if !renewed("b") {
 				t.Fatalf("%s: the Lease of b is not renewed", name)
 			}

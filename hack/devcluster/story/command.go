@@ -41,7 +41,12 @@ func NewCommand(root func() (string, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Tell the story: VMs are placed, a node loses its power, its VMs are rescued",
-		Args:  cobra.NoArgs,
+		Long: `Tell the story: VMs are placed, a node loses its power, its VMs are rescued.
+
+It exits with 0 only if every VM did what its runStrategy says, with 1 if one did not or the story could not be
+told, with 2 for a flag that it does not know, and with 130 if it was interrupted (Ctrl-C, SIGTERM). Its cluster
+is ended first, unless --keep is given and nobody interrupts it.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch output {
 			case "text":

@@ -120,7 +120,7 @@ func (t *telling) up(ctx context.Context) error {
 		return err
 	}
 	t.voice.printf("real: etcd, kube-apiserver, kube-controller-manager, virt-api, virt-controller, virt-scheduler, failure-watcher")
-	t.voice.printf("simulated: nodes (KWOK), guests (sim-virt-handler), BMCs (sim-bmc), storage (sim-csi)")
+	t.voice.printf("simulated: nodes (KWOK), their Leases (sim-kubelet), guests (sim-virt-handler), BMCs (sim-bmc), storage (sim-csi)")
 	t.voice.printf("the watcher's settings are its defaults, but for healthyDelay=%s (60s)", t.o.HealthyDelay)
 	return nil
 }

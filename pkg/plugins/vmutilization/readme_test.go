@@ -4,16 +4,10 @@
 package vmutilization_test
 
 import (
-	"reflect"
 	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/virt-scheduler/virt-scheduler/pkg/apis/config"
-	v1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/config/v1"
 	"github.com/virt-scheduler/virt-scheduler/pkg/decide/rank"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/readmetest"
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmutilization"
@@ -29,30 +23,6 @@ func TestReadmeConfigurationRuns(t *testing.T) {
 
 func TestReadmeConfigurationIsReadStrictly(t *testing.T) {
 	readmetest.ReadStrictly(t, "maxCPUOvercommitPercent", "maxCpuOvercommitPercent")
-}
-
-// The table of the README has the fields that there are, and no others.
-func TestReadmeNamesAllArguments(t *testing.T) {
-	var want []string
-	fields := reflect.TypeFor[v1.VMUtilizationArgs]()
-	for i := range fields.NumField() {
-		switch name, _, _ := strings.Cut(fields.Field(i).Tag.Get("json"), ","); name {
-		case "":
-		case "resources":
-			want = append(want, "resources[].name", "resources[].weight")
-		default:
-			want = append(want, name)
-		}
-	}
-	var got []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(readmetest.Text(t), -1) {
-		got = append(got, row[1])
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("arguments in the table (-want +got):\n%s", diff)
-	}
 }
 
 // The annotation in the README is one that is understood.

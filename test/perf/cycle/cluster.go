@@ -53,10 +53,10 @@ func host(index int) *corev1.Node {
 			corev1.LabelHostname: name, corev1.LabelArchStable: "amd64", corev1.LabelOSStable: "linux",
 			corev1.LabelTopologyZone: fmt.Sprintf("zone-%d", index%zones), corev1.LabelTopologyRegion: "region-1",
 			"node-role.kubernetes.io/worker": "", kubevirtv1.NodeSchedulable: "true",
-			kubevirtv1.CPUModelVendorLabel + "Intel":              "true",
-			kubevirtv1.HostModelCPULabel + "Icelake-Server":       "true",
-			kubevirtv1.SupportedHostModelMigrationCPU + "Skylake": "true",
-			kubevirtv1.SupportedMachineTypeLabel + "q35":          "true",
+			kubevirtv1.CPUModelVendorLabel + "Intel":                     "true",
+			kubevirtv1.HostModelCPULabel + "Icelake-Server":              "true",
+			kubevirtv1.SupportedHostModelMigrationCPU + "Icelake-Server": "true", kubevirtv1.SupportedHostModelMigrationCPU + "Skylake": "true",
+			kubevirtv1.SupportedMachineTypeLabel + "q35": "true",
 		},
 		Annotations: map[string]string{kubevirtv1.VirtHandlerHeartbeat: metav1.Now().UTC().Format("2006-01-02T15:04:05Z")},
 	}}
@@ -100,12 +100,13 @@ func (a arrival) remove(api *simapi.API) {
 	}
 }
 
-// workload makes the pods that are scheduled, or are there before. Of what random gives it all that differs comes.
-type workload func(name string, random *rand.Rand) arrival
+// workload makes the pods that are scheduled, or are there before: the index-th of a series of names that begin with
+// series. Of what random gives it all that differs comes.
+type workload func(series string, index int, random *rand.Rand) arrival
 
 // plainPod is a pod of a Deployment.
-func plainPod(name string, _ *rand.Rand) arrival {
-	pod := newPod(name)
+func plainPod(series string, index int, _ *rand.Rand) arrival {
+	pod := newPod(nameOf(series, index))
 	pod.Labels = map[string]string{"app": "plain", "pod-template-hash": "5d69b4c8f7"}
 	pod.Spec.Containers = []corev1.Container{{Name: "app", Image: "registry.invalid/app:1", Resources: corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
@@ -114,7 +115,8 @@ func plainPod(name string, _ *rand.Rand) arrival {
 }
 
 // vm is a VM of 1 to 8 vCPUs with 2 GiB each, and its launcher pod as virt-controller writes it.
-func vm(name string, random *rand.Rand) arrival {
+func vm(series string, index int, random *rand.Rand) arrival {
+	name := nameOf(series, index)
 	vcpus := []uint32{1, 2, 2, 4, 4, 8}[random.Intn(6)]
 	guest := *resource.NewQuantity(int64(vcpus)<<31, resource.BinarySI)
 	vmi := &kubevirtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, UID: types.UID("vmi-" + name)}}
@@ -153,6 +155,8 @@ func vm(name string, random *rand.Rand) arrival {
 	return arrival{pod: pod, vmi: vmi}
 }
 
+func nameOf(series string, index int) string { return fmt.Sprintf("%s-%06d", series, index) }
+
 func newPod(name string) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Namespace: metav1.NamespaceDefault, UID: types.UID("pod-" + name), CreationTimestamp: metav1.Now(),
@@ -175,16 +179,28 @@ func beat(api *simapi.API, nodes int) {
 	}
 }
 
-// populate puts hosts into the API, and running VMs on hosts drawn at random.
-func populate(api *simapi.API, nodes, vms int) {
+// populate puts hosts into the API, and running VMs of a kind on hosts drawn at random.
+func populate(api *simapi.API, nodes, vms int, kind workload) {
+	for _, there := range populatePods(api, nodes, vms, kind) {
+		if there.vmi != nil {
+			api.SetVMI(there.vmi)
+		}
+	}
+}
+
+// populatePods is populate without VirtualMachineInstances, which it leaves to its caller.
+func populatePods(api *simapi.API, nodes, vms int, kind workload) []arrival {
 	random := rand.New(rand.NewSource(seed))
 	beat(api, nodes)
+	all := make([]arrival, 0, vms)
 	for i := range vms {
-		there := vm(fmt.Sprintf("there-%06d", i), random)
+		there := kind("there", i, random)
 		there.pod.Spec.NodeName = hostName(random.Intn(nodes))
 		there.pod.Status.Phase = corev1.PodRunning
 		there.vmi.Status.Phase = kubevirtv1.Running
 		there.vmi.Status.NodeName = there.pod.Spec.NodeName
-		there.create(api)
+		api.SetPod(there.pod)
+		all = append(all, there)
 	}
+	return all
 }

@@ -53,6 +53,10 @@ type options struct {
 	percentage  int
 	cpuProfile  string
 	memProfile  string
+	heap        bool
+
+	preemptors      int
+	preemptionNodes int
 }
 
 func main() {
@@ -79,6 +83,9 @@ func run(ctx context.Context, arguments []string, out, log io.Writer) error {
 	flags.IntVar(&o.percentage, "percentage", 0, "percentageOfNodesToScore; 0: kube-scheduler's own choice by the number of nodes")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile; go tool pprof -tagfocus profile=NAME shows one profile's cycles")
 	flags.StringVar(&o.memProfile, "memprofile", "", "file for a profile of all allocations")
+	flags.BoolVar(&o.heap, "heap", false, "measure the live heap of a scheduler with each profile alone, and no times")
+	flags.IntVar(&o.preemptors, "preemptors", 0, "measure PostFilter instead: so many pods of high priority come to a crowded cluster of VMs, and to one of plain pods")
+	flags.IntVar(&o.preemptionNodes, "preemption-nodes", 5000, "hosts of the crowded clusters")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -98,8 +105,17 @@ func run(ctx context.Context, arguments []string, out, log io.Writer) error {
 	}
 	// Logging at the default level is off: what it costs depends on where it goes.
 	ctx = klog.NewContext(ctx, logr.Discard())
+	if o.preemptors > 0 {
+		return errors.Join(o.runPreemption(ctx, profiles, log), o.writeMemProfile())
+	}
 	writeHeader(out)
 	for _, s := range chosen {
+		if o.heap {
+			if err := o.writeHeaps(ctx, s, profiles, log); err != nil {
+				return fmt.Errorf("%s: %w", s.name(), err)
+			}
+			continue
+		}
 		if err := o.run(ctx, s, profiles, out, log); err != nil {
 			return fmt.Errorf("%s: %w", s.name(), err)
 		}
@@ -175,7 +191,10 @@ func (o options) run(ctx context.Context, s scenario, profiles []schedulerconfig
 	if err := writeSummary(log, s, all); err != nil {
 		return err
 	}
-	return writePoints(log, all)
+	if err := writePoints(log, all); err != nil {
+		return err
+	}
+	return writePreFilter(log, all)
 }
 
 func startCPUProfile(path string) (stop func(), err error) {

@@ -43,9 +43,12 @@ type probe struct {
 	wall [points]time.Duration // of the cycle that runs, or ran last
 	mark time.Time
 	next point // to which the time since mark belongs, should nothing else be said
+
+	waiting *waiting      // nil: not asked for
+	waited  time.Duration // for a processor, from just before PreFilter to just after it
 }
 
-func (p *probe) begin() { *p = probe{mark: time.Now(), next: pop} }
+func (p *probe) begin() { *p = probe{mark: time.Now(), next: pop, waiting: p.waiting} }
 
 // lap books the time since the last lap, and says what comes now.
 func (p *probe) lap(next point) {
@@ -75,6 +78,8 @@ type probed struct {
 }
 
 func (f *probed) RunPreFilterPlugins(ctx context.Context, state fwk.CycleState, pod *corev1.Pod) (*fwk.PreFilterResult, *fwk.Status, sets.Set[string]) {
+	before := f.probe.waiting.soFar()
+	defer func() { f.probe.waited = f.probe.waiting.soFar() - before }()
 	f.probe.lap(preFilter)
 	defer f.probe.lap(filter)
 	return f.Framework.RunPreFilterPlugins(ctx, state, pod)

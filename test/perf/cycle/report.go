@@ -6,8 +6,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -94,6 +96,50 @@ func writePoints(w io.Writer, all []rounds) error {
 		_, _ = fmt.Fprintln(table, one.profile+"\t")
 	}
 	return table.Flush()
+}
+
+// writePreFilter shows how PreFilter's time is spread over all pods of all rounds, and of the quietest round, beside that of the first
+// profile, and once more in the format of Go's benchmarks. Time for which the thread had no processor is not in it, but for what is called
+// wall. What else others do to the machine, to its caches and its memory, makes all rounds slower, and none quicker: the
+// round with the least 99th percentile tells most of what is measured.
+func writePreFilter(w io.Writer, all []rounds) error {
+	_, _ = fmt.Fprintf(w, "\nPreFilter, us, without the time for which it had no processor (wall: with it), of all pods of %d rounds, and p99 of the quietest round; ratio: median to that of %s\n",
+		len(all[0].results), all[0].profile)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "median\tp99\tgreatest\twall median\twall p99\twall greatest\tquietest p99\tratio\tprofile\t")
+	var first float64
+	var lines strings.Builder
+	for i, one := range all {
+		var working, wall []float64
+		quietest := math.Inf(1)
+		for _, r := range one.results {
+			working, wall = append(working, r.working...), append(wall, r.preFilter...)
+			quietest = min(quietest, p99(slices.Sorted(slices.Values(r.working))))
+		}
+		slices.Sort(working)
+		slices.Sort(wall)
+		if i == 0 {
+			first = median(working)
+		}
+		us := func(ns float64) string { return fmt.Sprintf("%.1f", ns/1000) }
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.4f\t%s\t\n", us(median(working)), us(p99(working)), us(working[len(working)-1]),
+			us(median(wall)), us(p99(wall)), us(wall[len(wall)-1]), us(quietest), median(working)/first, one.profile)
+		_, _ = fmt.Fprintf(&lines, "BenchmarkPreFilter/%s/profile=%s-%d %d %.6g median-ns %.6g p99-ns %.6g wall-median-ns %.6g wall-p99-ns %.6g quietest-p99-ns\n",
+			one.results[0].scenario.name(), one.profile, runtime.GOMAXPROCS(0), len(working), median(working), p99(working), median(wall), p99(wall), quietest)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, lines.String())
+	return err
+}
+
+// p99 of sorted values: all but one percent of them are at most that.
+func p99(sorted []float64) float64 { return sorted[(len(sorted)*99+99)/100-1] }
+
+// writeHeap writes a heap in the format of Go's benchmarks.
+func writeHeap(w io.Writer, s scenario, profile string, h heap) {
+	_, _ = fmt.Fprintf(w, "BenchmarkHeap/%s/profile=%s-%d 1 %d live-B\n", s.name(), profile, runtime.GOMAXPROCS(0), h.total())
 }
 
 // median of at least one value.

@@ -28,6 +28,7 @@ type API struct {
 
 	mu       sync.Mutex
 	ofCustom map[schema.GroupVersionResource]*collection
+	evicting Evicting
 }
 
 // New returns an API server that holds namespace default, and on which KubeVirt is installed. Further objects of the kinds
@@ -63,6 +64,14 @@ func (a *API) Serve(gvr schema.GroupVersionResource, kind string) {
 func (a *API) SetNode(node *corev1.Node) {
 	own := *node
 	a.nodes.set(&own)
+}
+
+// Node returns a node as it now is, which must not be changed.
+func (a *API) Node(name string) (*corev1.Node, bool) {
+	if o, ok := a.nodes.get("", name); ok {
+		return o.(*corev1.Node), true
+	}
+	return nil, false
 }
 
 // DeleteNode removes a node, if there is one of that name. Its pods stay.
@@ -117,6 +126,16 @@ func (a *API) SetCustom(gvr schema.GroupVersionResource, o interface {
 },
 ) {
 	a.collectionOf(gvr).set(o)
+}
+
+// Customs returns all objects of a resource that Serve has named, sorted by namespace and name. They must not be changed.
+func (a *API) Customs(gvr schema.GroupVersionResource) []metav1.Object {
+	objects, _ := a.collectionOf(gvr).list()
+	all := make([]metav1.Object, len(objects))
+	for i, o := range objects {
+		all[i] = o
+	}
+	return all
 }
 
 // DeleteCustom removes an object of a resource that Serve has named, if there is one of that name.

@@ -23,10 +23,12 @@ type resource struct {
 	gvr        schema.GroupVersionResource
 	kind       string
 	collection *collection
+	// admit, if set, may refuse an object that is created.
+	admit func(metav1.Object) error
 }
 
 // customAPI serves custom resources to clients that are made from a rest.Config, as the plugins' own informers are:
-// HTTP and JSON without a network. Discovery of a group version, list and watch is all that it knows.
+// HTTP and JSON without a network. Discovery of a group version, list and watch is all that it knows, and what custom_write.go does.
 type customAPI struct {
 	mu        sync.Mutex
 	resources []*resource
@@ -49,6 +51,9 @@ func (c *customAPI) serve(gvr schema.GroupVersionResource, kind string) *collect
 func (c *customAPI) RoundTrip(request *http.Request) (*http.Response, error) {
 	// /apis/GROUP/VERSION and /apis/GROUP/VERSION/RESOURCE
 	parts := strings.Split(strings.Trim(request.URL.Path, "/"), "/")
+	if len(parts) > 4 && parts[3] == "namespaces" {
+		return c.inNamespace(request, parts)
+	}
 	if request.Method != http.MethodGet || len(parts) < 3 || len(parts) > 4 || parts[0] != "apis" {
 		return refusal(request), nil
 	}

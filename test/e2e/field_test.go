@@ -111,11 +111,7 @@ func (f *field) newStageOf(t *testing.T, processors ...string) *stage {
 	t.Helper()
 	s := &stage{field: f, t: t, ctx: t.Context(), ns: namespaceFor(t.Name()), from: time.Now()}
 	for _, processor := range processors {
-		name, ok := f.take(processor)
-		if !ok {
-			t.Fatalf("the field has no free node with processor %q left: see machines()", processor)
-		}
-		s.nodes = append(s.nodes, name)
+		s.take("processor "+processor, func(h simhost.Hardware) bool { return h.Processor == processor })
 	}
 	s.must(s.client.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.ns}}))
 	// Whatever a test is about: no VM of it ever ran twice.
@@ -123,16 +119,34 @@ func (f *field) newStageOf(t *testing.T, processors ...string) *stage {
 	return s
 }
 
-func (f *field) take(processor string) (node string, ok bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, h := range f.Hosts() {
-		if h.Processor == processor && !h.Spare && !f.taken[h.Name] {
-			f.taken[h.Name] = true
-			return h.Name, true
+// newStageOver takes n nodes of each zone, and returns their names by zone, too.
+func (f *field) newStageOver(t *testing.T, n int) (*stage, map[string][]string) {
+	t.Helper()
+	s := f.newStage(t, 0)
+	zones := map[string][]string{}
+	for i := range zoneCount {
+		zone := fmt.Sprintf("zone-%d", i+1)
+		for range n {
+			s.take(zone, func(h simhost.Hardware) bool { return h.Processor == "" && h.Zone == zone })
+		}
+		zones[zone] = s.nodes[i*n:]
+	}
+	return s, zones
+}
+
+// take makes a node that nobody has one of the stage's.
+func (s *stage) take(what string, fits func(simhost.Hardware) bool) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.Hosts() {
+		if fits(h) && !h.Spare && !s.taken[h.Name] {
+			s.taken[h.Name] = true
+			s.nodes = append(s.nodes, h.Name)
+			return
 		}
 	}
-	return "", false
+	s.t.Fatalf("the field has no free node of %s left: see machines()", what)
 }
 
 // admit lets the stage's VMs run on these nodes, too: VMs that are created while one node is admitted start there.

@@ -26,7 +26,7 @@ import (
 
 const (
 	// nodeCount is enough for the pools of all tests at once.
-	nodeCount = 48
+	nodeCount = 60
 	zoneCount = 3
 
 	// stockProfile is kube-scheduler's default profile, for comparison in the same cluster.
@@ -48,8 +48,13 @@ func addStockProfile(config map[string]any) {
 	config["profiles"] = append(profiles, map[string]any{"schedulerName": stockProfile})
 }
 
-// suite is the cluster that all tests share. TestMain sets it before any test runs.
-var suite *field
+// TestMain sets these before any test runs.
+var (
+	// outputDir is where everything that is built or run goes, clusterDir the directory of suite's cluster below it.
+	outputDir, clusterDir string
+	// suite is the cluster that all tests share.
+	suite *field
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -68,12 +73,13 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	output := filepath.Join(root, "_output")
-	if err := build.Run(ctx, build.Options{Root: root, Output: output, Out: os.Stdout}); err != nil {
+	outputDir = filepath.Join(root, "_output")
+	clusterDir = filepath.Join(outputDir, "e2e")
+	if err := build.Run(ctx, build.Options{Root: root, Output: outputDir, Out: os.Stdout}); err != nil {
 		return 1, err
 	}
 	c, err := cluster.Up(ctx, cluster.Options{
-		Root: root, BinDir: build.BinDir(output), Dir: filepath.Join(output, "e2e"),
+		Root: root, BinDir: build.BinDir(outputDir), Dir: clusterDir,
 		Hosts: machines(), SchedulerConfig: addStockProfile,
 		// The figures of this suite are to be believed: nothing is faster than it ships, but for the delay before a returned
 		// node is taken in, which no figure contains.
@@ -91,5 +97,6 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	return m.Run(), nil
+	code = m.Run()
+	return code, nothingDenied(c)
 }

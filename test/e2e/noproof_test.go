@@ -14,6 +14,7 @@ import (
 
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simhost"
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
+	"github.com/virt-scheduler/virt-scheduler/pkg/watcher/fencinghealth"
 )
 
 var getNow = metav1.GetOptions{}
@@ -91,6 +92,10 @@ func TestWrongMachine(t *testing.T) {
 		nodes int
 		wire  func(s *stage)
 		fail  simhost.Patch
+		// The failed node is reported as not ready for fencing before it fails. also is another one, by index, of which the same is true, and
+		// why its reason, "" for any.
+		also int
+		why  string
 	}{
 		// Two cables changed places: the BMC of the dead node is that of a machine that runs.
 		"swapped BMCs": {
@@ -100,6 +105,7 @@ func TestWrongMachine(t *testing.T) {
 				s.change(s.nodes[2], simhost.Patch{BMCServes: &s.nodes[0]})
 			},
 			fail: simhost.Patch{Power: to(simhost.PowerOff)},
+			also: 2,
 		},
 		// The node is only cut off and its VMs run on, while the spare host behind its BMC is off, and says so.
 		"BMC of a powered-off spare host": {
@@ -107,11 +113,13 @@ func TestWrongMachine(t *testing.T) {
 			wire:  func(s *stage) { s.change(s.nodes[0], simhost.Patch{BMCServes: to("spare-1")}) },
 			fail:  simhost.Patch{Network: to(false)},
 		},
-		// Both nodes' BMCs answer for the second node's machine.
+		// Both nodes' BMCs answer for the third node's machine: its own is right, and yet it is one system for two nodes.
 		"one BMC for two nodes": {
 			nodes: 3,
 			wire:  func(s *stage) { s.change(s.nodes[0], simhost.Patch{BMCServes: &s.nodes[2]}) },
 			fail:  simhost.Patch{Network: to(false)},
+			also:  2,
+			why:   fencinghealth.ReasonMappedTwice,
 		},
 	}
 	for name, tc := range tests {
@@ -124,21 +132,30 @@ func TestWrongMachine(t *testing.T) {
 			vmi := s.awaitRunning("vm", 2*time.Minute, "")
 			s.admit(s.nodes[1])
 			tc.wire(s)
-			s.await(failed+" to be reported as not ready for fencing", 2*time.Minute, func() (bool, string, error) {
-				c, err := s.fencingReady(failed)
-				return c.Status == corev1.ConditionFalse, c.Reason + ": " + c.Message, err
-			})
+			s.awaitDistrusted(failed, "")
 			s.change(failed, tc.fail)
 			began := time.Now()
 			s.awaitFailure(failed, "to await an administrator, alarmed", 2*time.Minute, func(nf *failurev1alpha1.NodeFailure) bool {
 				return nf.Status.Phase == failurev1alpha1.PhaseAwaitManual && alarmed(nf)
 			})
+			if tc.also > 0 {
+				s.awaitDistrusted(s.nodes[tc.also], tc.why)
+			}
 			s.holdsUntil("nothing released without a proof", began.Add(unproved), s.nothingReleased(failed, "vm", vmi))
 			if nf := s.awaitFailure(failed, "to be there", time.Second, alarmed); nf.Status.Fence != nil && nf.Status.Fence.Proof != nil {
 				t.Errorf("proof %+v, want none", nf.Status.Fence.Proof)
 			}
 		})
 	}
+}
+
+// awaitDistrusted waits until the node is reported as not ready for fencing, for a reason if one is given.
+func (s *stage) awaitDistrusted(node, reason string) {
+	s.t.Helper()
+	s.await(node+" to be reported as not ready for fencing "+reason, 2*time.Minute, func() (bool, string, error) {
+		c, err := s.fencingReady(node)
+		return c.Status == corev1.ConditionFalse && (reason == "" || c.Reason == reason), c.Reason + ": " + c.Message, err
+	})
 }
 
 // TestPartitionIsFenced: a node that is cut off while its VMs run on, with a BMC that can be read, is powered off once, and its VM

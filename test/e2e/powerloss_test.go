@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,8 +12,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	kubevirtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/simhost"
 	failurev1alpha1 "github.com/virt-scheduler/virt-scheduler/pkg/apis/failure/v1alpha1"
@@ -180,24 +184,35 @@ func (s *stage) attachment(claim string) *storagev1.VolumeAttachment {
 	return found
 }
 
-// assertVolumeMoved: the last write to the old VolumeAttachment, the one that let it go, came before the new one was made.
+// assertVolumeMoved: the old VolumeAttachment was deleted and had gone, which is when its attacher took its finalizer off, before the new one
+// was made.
 func (s *stage) assertVolumeMoved(t *testing.T, old *storagev1.VolumeAttachment, node string) {
 	t.Helper()
 	now := s.attachment("always-disk")
 	if now.Name == old.Name || now.Spec.NodeName != node {
 		t.Fatalf("the volume is attached to %s by %s, want to %s by another than %s", now.Spec.NodeName, now.Name, node, old.Name)
 	}
-	var gone, made time.Time
+	var left storagev1.VolumeAttachment
+	switch err := s.client.Get(s.ctx, client.ObjectKeyFromObject(old), &left); {
+	case err == nil:
+		t.Errorf("VolumeAttachment %s of node %s is there (UID %s, the old one's %s), want none", left.Name, left.Spec.NodeName, left.UID, old.UID)
+	case !apierrors.IsNotFound(err):
+		t.Errorf("reading VolumeAttachment %s: %v", old.Name, err)
+	}
+	var deleted, gone, made time.Time
 	for _, e := range s.audited(func(e *auditv1.Event) bool { return e.ObjectRef.Resource == "volumeattachments" }) {
 		switch {
-		case e.ObjectRef.Name == old.Name:
-			gone = e.StageTimestamp.Time
-		case e.ObjectRef.Name == now.Name && e.Verb == "create":
+		case e.ObjectRef.Name == now.Name && e.Verb == "create" && made.IsZero():
 			made = e.RequestReceivedTimestamp.Time
+		case e.ObjectRef.Name != old.Name:
+		case e.Verb == "delete" && deleted.IsZero():
+			deleted, gone = e.StageTimestamp.Time, e.StageTimestamp.Time
+		case !deleted.IsZero():
+			gone = e.StageTimestamp.Time
 		}
 	}
-	if gone.IsZero() || made.IsZero() || made.Before(gone) {
-		t.Errorf("old attachment last written %s, new one created %s, want the old one gone first", gone, made)
+	if deleted.IsZero() || made.IsZero() || made.Before(gone) {
+		t.Errorf("old attachment deleted %s and gone %s, new one created %s, want the old one gone first", deleted, gone, made)
 	}
 }
 
@@ -222,6 +237,7 @@ func (s *stage) assertRecord(t *testing.T, nf *failurev1alpha1.NodeFailure, dead
 	if n := s.powerActions(dead); n != 0 {
 		t.Errorf("%d power actions on a machine that was off, want none", n)
 	}
+	s.assertOutOfService(t, dead)
 	events := s.events(dead)
 	for _, step := range []string{
 		failover.ReasonSuspected, failover.ReasonPowerReadOff, failover.ReasonFenced, failover.ReasonReleasing,
@@ -233,6 +249,29 @@ func (s *stage) assertRecord(t *testing.T, nf *failurev1alpha1.NodeFailure, dead
 	}
 	if got := events["VirtualMachine/"+failover.ReasonVMReleased]; got != vms {
 		t.Errorf("%d events %s on VMs, want %d (all: %v)", got, failover.ReasonVMReleased, vms, events)
+	}
+}
+
+// assertOutOfService: the taint that detaches the volumes was put on, under the resourceVersion of a Node that was not Ready.
+func (s *stage) assertOutOfService(t *testing.T, dead string) {
+	t.Helper()
+	set := s.outOfServiceSet(dead)
+	if len(set) != 1 {
+		t.Errorf("%d patches put the out-of-service taint on %s, want 1", len(set), dead)
+	}
+	for _, e := range set {
+		var patch metav1.PartialObjectMetadata
+		s.must(json.Unmarshal(e.RequestObject.Raw, &patch))
+		if e.Verb != "patch" || patch.ResourceVersion == "" {
+			t.Errorf("the taint was written by %s without a resourceVersion: %s", e.Verb, e.RequestObject.Raw)
+		}
+		var node corev1.Node
+		s.must(json.Unmarshal(e.ResponseObject.Raw, &node))
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				t.Errorf("the taint was put on %s while it was Ready", dead)
+			}
+		}
 	}
 }
 

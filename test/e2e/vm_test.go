@@ -18,6 +18,9 @@ import (
 	"github.com/virt-scheduler/virt-scheduler/hack/devcluster/cluster"
 )
 
+// groupLabel on a VM says of which group it is.
+const groupLabel = "e2e.virt-scheduler.io/group"
+
 // schedulerName is the default profile's.
 const schedulerName = "virt-scheduler"
 
@@ -73,6 +76,19 @@ func (b *vmBuilder) Annotation(key, value string) *vmBuilder {
 	return b
 }
 
+// Memory is what the guest sees: "30Gi".
+func (b *vmBuilder) Memory(size string) *vmBuilder {
+	guest := resource.MustParse(size)
+	b.vm.Spec.Template.Spec.Domain.Memory.Guest = &guest
+	return b
+}
+
+// Priority chooses a PriorityClass.
+func (b *vmBuilder) Priority(class string) *vmBuilder {
+	b.vm.Spec.Template.Spec.PriorityClassName = class
+	return b
+}
+
 // Scheduler chooses a profile other than the default.
 func (b *vmBuilder) Scheduler(name string) *vmBuilder {
 	b.vm.Spec.Template.Spec.SchedulerName = name
@@ -90,6 +106,32 @@ func (b *vmBuilder) Toleration(key string) *vmBuilder {
 	b.vm.Spec.Template.Spec.Tolerations = append(b.vm.Spec.Template.Spec.Tolerations,
 		corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists})
 	return b
+}
+
+// Group labels the VM as one of a group.
+func (b *vmBuilder) Group(name string) *vmBuilder {
+	metav1.SetMetaDataLabel(&b.vm.Spec.Template.ObjectMeta, groupLabel, name)
+	return b
+}
+
+// Apart keeps the VM, by a requirement, out of the topology values in which others of a group are.
+func (b *vmBuilder) Apart(group, topologyKey string) *vmBuilder {
+	b.vm.Spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{groupTerm(group, topologyKey)},
+	}}
+	return b
+}
+
+// Together keeps the VM, by a requirement, in a topology value in which others of a group are.
+func (b *vmBuilder) Together(group, topologyKey string) *vmBuilder {
+	b.vm.Spec.Template.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{groupTerm(group, topologyKey)},
+	}}
+	return b
+}
+
+func groupTerm(group, topologyKey string) corev1.PodAffinityTerm {
+	return corev1.PodAffinityTerm{LabelSelector: metav1.SetAsLabelSelector(map[string]string{groupLabel: group}), TopologyKey: topologyKey}
 }
 
 // Disk puts the VM on a ReadWriteOnce volume of the simulated storage.

@@ -28,6 +28,7 @@ import (
 	apiservertesting "k8s.io/kubernetes/cmd/kube-apiserver/app/testing"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	"k8s.io/kubernetes/test/integration/framework"
 
 	"github.com/virt-scheduler/virt-scheduler/pkg/plugins"
@@ -179,6 +180,18 @@ const otherProfiles = `
 // own account, and with otherProfiles beside ours.
 func (c *controlPlane) startScheduler(t *testing.T) {
 	t.Helper()
+	c.startSchedulerWith(t, plugins.NewRegistry())
+}
+
+func (c *controlPlane) startSchedulerWith(t *testing.T, registry frameworkruntime.Registry) {
+	t.Helper()
+	_, ctx := ktesting.NewTestContext(t)
+	c.startSchedulerIn(ctx, t, registry)
+}
+
+// startSchedulerIn lets the scheduler log to where ctx says.
+func (c *controlPlane) startSchedulerIn(ctx context.Context, t *testing.T, registry frameworkruntime.Registry) {
+	t.Helper()
 	shipped, err := os.ReadFile(filepath.Join(root, "manifests/profiles/kubescheduler-config.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -193,13 +206,12 @@ func (c *controlPlane) startScheduler(t *testing.T) {
 	opts.SecureServing.BindPort = 0
 	opts.Authentication.RemoteKubeConfigFile = kubeconfig
 	opts.Authorization.RemoteKubeConfigFile = kubeconfig
-	var registry []app.Option
-	for name, factory := range plugins.NewRegistry() {
-		registry = append(registry, app.WithPlugin(name, factory))
+	var withPlugins []app.Option
+	for name, factory := range registry {
+		withPlugins = append(withPlugins, app.WithPlugin(name, factory))
 	}
-	_, ctx := ktesting.NewTestContext(t)
 	ctx, cancel := context.WithCancel(ctx)
-	completed, sched, err := app.Setup(ctx, opts, registry...)
+	completed, sched, err := app.Setup(ctx, opts, withPlugins...)
 	if err != nil {
 		cancel()
 		t.Fatalf("setting the scheduler up: %v", err)

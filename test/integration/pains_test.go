@@ -6,9 +6,17 @@ package integration
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/virt-scheduler/virt-scheduler/pkg/adapt/heartbeats"
+	"github.com/virt-scheduler/virt-scheduler/pkg/clusterview"
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins"
+	"github.com/virt-scheduler/virt-scheduler/pkg/plugins/vmnodeselection"
 )
 
 // The profiles that are compared; the last two are others' (see startScheduler).
@@ -23,15 +31,19 @@ const (
 const poolLabel = "test.virt-scheduler.io/pool"
 
 // TestPains: what users of VMs on Kubernetes have reported, each with the profile from which they suffered and with ours.
-// The dying virt-handler takes three minutes: it is test/e2e's TestDyingVirtHandler, with the stock profile beside it.
 func TestPains(t *testing.T) {
 	c := startControlPlane(t)
 	c.applyBase(t)
 	c.installVMIs(t)
-	c.startScheduler(t)
+	clock := clocktesting.NewFakePassiveClock(time.Unix(0, 0)) // heartbeats are measured by it
+	registry := plugins.NewRegistry()
+	registry[vmnodeselection.Name] = vmnodeselection.NewFactory(clusterview.NewPool(), heartbeats.NewPool(clock))
+	c.startSchedulerWith(t, registry)
 	t.Run("VMs pile up where little is requested", c.pileUp)
 	t.Run("packing spreads", c.packingSpreads)
 	t.Run("a guest with the host's CPU model is where it can never leave", c.trapped)
+	// The last, as all hosts are silent then.
+	t.Run("a dying virt-handler goes unnoticed", func(t *testing.T) { c.dyingVirtHandler(t, clock) })
 }
 
 // pileUp is harvester#10547, #1654, #4418: a guest of 8 vCPUs requests 800m, so a host on which others request much
@@ -123,6 +135,57 @@ func (c *controlPlane) trapped(t *testing.T) {
 			t.Errorf("%s placed the VM on %s; on the newest host: %t, want %t", profile, host, !want, want)
 		}
 		c.deletePod(t, name)
+	}
+}
+
+// dyingVirtHandler: virt-controller notices after five minutes that a virt-handler is silent, and until then its host is as good as
+// any for those who look at labels only. Of two hosts the one that is empty falls silent.
+func (c *controlPlane) dyingVirtHandler(t *testing.T, clock *clocktesting.FakePassiveClock) {
+	t.Helper()
+	const pool, silent, living = "dying", "dying-silent", "dying-living"
+	vms := 0
+	place := func(profile string) string {
+		t.Helper()
+		vms++
+		name := fmt.Sprintf("%s-vm-%d", pool, vms)
+		return c.place(t, launcher(name, c.createVMI(t, name, 4), "400m").by(profile).in(pool))
+	}
+	after := func(d time.Duration) { clock.SetTime(clock.Now().Add(d)) }
+	c.createHost(t, silent, pool, nil)
+	c.createHost(t, living, pool, nil)
+	c.createPod(t, launcher("dying-load", c.createVMI(t, "dying-load", 12), "1200m").on(living))
+	for _, profile := range []string{low, stock} {
+		if host := place(profile); host != silent {
+			t.Errorf("%s placed a VM on %s while both virt-handlers are heard of, want the empty host, %s", profile, host, silent)
+		}
+	}
+	after(179 * time.Second)
+	c.beat(t, living, "2026-01-01T00:03:00Z")
+	if host := place(low); host != silent {
+		t.Errorf("%s placed a VM on %s 179 s after the last heartbeat of %s, want it there: beats may come every 132 s", low, host, silent)
+	}
+	after(2 * time.Second)
+	if host := place(low); host != living {
+		t.Errorf("%s placed a VM on %s 181 s after its last heartbeat", low, host)
+	}
+	if host := place(stock); host != silent {
+		t.Errorf("the stock profile placed a VM on %s: the pain is gone, and so is the reason for this test", host)
+	}
+	// With the living host out of reach there is none, until the silent one is heard of again.
+	waits := launcher("dying-waits", c.createVMI(t, "dying-waits", 4), "400m").by(low).in(pool)
+	waits.Spec.NodeSelector[corev1.LabelHostname] = silent
+	c.createPod(t, waits)
+	c.awaitRefused(t, "dying-waits")
+	c.beat(t, silent, "2026-01-01T00:03:01Z")
+	c.awaitPlaced(t, "dying-waits")
+}
+
+// beat lets a host's virt-handler be heard of.
+func (c *controlPlane) beat(t *testing.T, host, heartbeat string) {
+	t.Helper()
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"kubevirt.io/heartbeat":%q}}}`, heartbeat)
+	if _, err := c.client.CoreV1().Nodes().Patch(t.Context(), host, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -30,9 +30,11 @@ func TestWake(t *testing.T) {
 	c.installNodeFailures(t)
 	c.startScheduler(t)
 
-	t.Run("a pod that was refused before its VirtualMachineInstance was updated", func(t *testing.T) {
+	t.Run("a migration's target pod that was refused before its VirtualMachineInstance was updated", func(t *testing.T) {
 		c.createCappedHost(t, "wake-vmi", "wake-vmi", "cpu=100")
-		c.createPod(t, launcher("early", c.createVMI(t, "early", 30), "100m").by(low).in("wake-vmi"))
+		early := launcher("early", c.createVMI(t, "early", 30), "100m").by(low).in("wake-vmi")
+		early.Labels["kubevirt.io/migrationJobUID"] = "early-migration"
+		c.createPod(t, early)
 		c.awaitRefused(t, "early") // 30 vCPUs on 16 CPUs
 		c.resizeVMI(t, "early", 4)
 		c.placedWithin(t, "early", time.Second)

@@ -36,8 +36,10 @@ type Profile struct {
 	Ours    bool   `json:"ours"`
 	Arrived Stage  `json:"arrived"`
 	Churned Stage  `json:"churned"`
-	// CycleMicros is the mean processor time of a scheduling cycle over the first part, in microseconds.
-	CycleMicros float64 `json:"cycleMicros"`
+	// CycleMicros is the mean processor time of a scheduling cycle over the first part, in microseconds; Cycles are that of
+	// each cycle, least first.
+	CycleMicros float64   `json:"cycleMicros"`
+	Cycles      []float64 `json:"cycles,omitempty"`
 	// Reasons that hosts were refused for, by how often.
 	Reasons map[string]int `json:"reasons,omitempty"`
 }
@@ -54,12 +56,13 @@ func New(t *trace.Trace, caps Caps) *Report {
 // Add adds what a profile made of the trace.
 func (r *Report) Add(t *trace.Trace, name string, ours bool, result drive.Result) {
 	refused := len(result.RefusedArrivals)
+	cycles := micros(result.CycleCPU[:min(t.Options.VMs, len(result.CycleCPU))])
 	r.Profiles = append(r.Profiles, Profile{
 		Name: name, Ours: ours,
 		Arrived:     Measure(t, result.Arrived, refused),
 		Churned:     Measure(t, result.Churned, refused+len(result.RefusedChurn)),
-		CycleMicros: micros(result.CycleCPU[:min(t.Options.VMs, len(result.CycleCPU))]),
-		Reasons:     result.Reasons,
+		CycleMicros: spread(cycles).Mean, Cycles: slices.Sorted(slices.Values(cycles)),
+		Reasons: result.Reasons,
 	})
 }
 
@@ -72,13 +75,10 @@ func (r *Report) Profile(name string) (Profile, bool) {
 	return r.Profiles[i], true
 }
 
-func micros(cycles []time.Duration) float64 {
-	if len(cycles) == 0 {
-		return 0
+func micros(cycles []time.Duration) []float64 {
+	values := make([]float64, len(cycles))
+	for i, c := range cycles {
+		values[i] = float64(c.Nanoseconds()) / 1000
 	}
-	sum := time.Duration(0)
-	for _, c := range cycles {
-		sum += c
-	}
-	return float64(sum.Nanoseconds()) / float64(len(cycles)) / 1000
+	return values
 }

@@ -58,7 +58,7 @@ for name in "$@"; do
       ;;
     integration)
       embedded_cluster
-      # pkg/clusterview once more, without the race detector: one of its tests bounds a time.
+      # pkg/clusterview once more, without the race detector: tests of a large cluster, one of which bounds a time.
       suite integration standard-quiet -count=1 -timeout 30m ./test/integration/... ./test/perf/... ./test/quality/... ./pkg/clusterview
       ;;
     e2e)

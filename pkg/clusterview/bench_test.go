@@ -5,16 +5,12 @@ package clusterview
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
-	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
@@ -194,65 +190,4 @@ func TestHostDoesNotAllocate(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() { cycle.Without(r.view.Host(info)) }); got != 0 {
 		t.Errorf("Host() allocates %v times, want none", got)
 	}
-}
-
-// What the view keeps per VM, besides the snapshot and what is known of the VM anyway. The index of pods, which the shipped profiles
-// use, has a limit of its own; it takes some 40 bytes more for each label that VMs have and terms ask for.
-func TestMemoryPerVM(t *testing.T) {
-	tests := map[string]struct {
-		use   func(*testing.T, *rig)
-		limit int64 // bytes
-	}{
-		"bare": {use: func(t *testing.T, r *rig) { t.Helper(); r.refresh(t) }, limit: 200},
-		"with index, one label asked for": {use: func(t *testing.T, r *rig) {
-			t.Helper()
-			r.view.FollowAffinity()
-			r.refresh(t)
-			term := fwk.AffinityTerm{
-				Namespaces: sets.New("default"), NamespaceSelector: labels.Nothing(),
-				Selector: labels.SelectorFromSet(labels.Set{largeGroup: "0"}), TopologyKey: corev1.LabelHostname,
-			}
-			if !r.view.Affinity().Count([]fwk.AffinityTerm{term}).Any() {
-				t.Fatal("no VM of the group is found")
-			}
-		}, limit: 400},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			r, pods := large(t, largeNodes, largeVMs)
-			before := heap()
-			tc.use(t, r)
-			grown := (heap() - before) / largeVMs
-			if grown > tc.limit {
-				t.Errorf("the view takes %d bytes per VM, want at most %d", grown, tc.limit)
-			}
-			// After every pod has been updated: nothing of the pods that were there before is kept.
-			for i, pod := range pods {
-				after := largePod(i, largeNodes)
-				must(t, r.cache.UpdatePod(r.logger, pod, after))
-				pods[i] = after
-				if i%1000 == 0 {
-					r.refresh(t)
-				}
-			}
-			r.refresh(t)
-			with := heap()
-			r.view, r.vms.changed, r.failures.changed = nil, nil, nil // the only references to it
-			kept := (with - heap()) / largeVMs
-			if kept > tc.limit {
-				t.Errorf("after updates of all pods the view takes %d bytes per VM, want at most %d", kept, tc.limit)
-			}
-			t.Logf("%d bytes per VM, %d after updates of all pods", grown, kept)
-			runtime.KeepAlive(r)
-			runtime.KeepAlive(pods)
-		})
-	}
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
 }

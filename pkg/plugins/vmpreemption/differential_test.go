@@ -6,6 +6,7 @@ package vmpreemption_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -14,7 +15,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"pgregory.net/rapid"
 )
 
@@ -36,7 +39,6 @@ type plainPod struct {
 	memory, age int
 	priority    int32
 	app         string
-	gated       bool
 }
 
 type plainBudget struct {
@@ -150,6 +152,27 @@ func (s *stage) pod(name string, p plainPod) *corev1.Pod {
 	return s.own(pod)
 }
 
+// awaitBudgets waits until the scheduler knows these budgets and no others: they come from client-go's fake, of which Settle knows nothing.
+func (s *stage) awaitBudgets(t tb, budgets []plainBudget) {
+	t.Helper()
+	want := map[string]plainBudget{}
+	for i, b := range budgets {
+		want[fmt.Sprint("budget-", i)] = b
+	}
+	lister := s.Profiles["stock"].SharedInformerFactory().Policy().V1().PodDisruptionBudgets().Lister()
+	err := wait.PollUntilContextTimeout(s.ctx, time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		known, err := lister.List(labels.Everything())
+		got := map[string]plainBudget{}
+		for _, b := range known {
+			got[b.Name] = plainBudget{app: b.Spec.Selector.MatchLabels["app"], allowed: b.Status.DisruptionsAllowed}
+		}
+		return maps.Equal(want, got), err
+	})
+	if err != nil {
+		t.Fatalf("the scheduler does not know the budgets: %v", err)
+	}
+}
+
 // play lets all come to the cluster, in a profile, and returns what came of each.
 func (s *stage) play(t tb, c plainCluster, profile string) (results []result) {
 	t.Helper()
@@ -164,6 +187,7 @@ func (s *stage) play(t tb, c plainCluster, profile string) (results []result) {
 			t.Fatal(err)
 		}
 	}
+	s.awaitBudgets(t, c.budgets)
 	for i, n := range c.nodes {
 		name := string(rune('a' + i))
 		node := makeNode(name, n.memory)

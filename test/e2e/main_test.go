@@ -26,7 +26,7 @@ import (
 
 const (
 	// nodeCount is enough for the pools of all tests at once.
-	nodeCount = 60
+	nodeCount = 90
 	zoneCount = 3
 
 	// stockProfile is kube-scheduler's default profile, for comparison in the same cluster.

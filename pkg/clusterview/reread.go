@@ -45,7 +45,7 @@ func (r *round) readAll(s *slot, info fwk.NodeInfo) {
 // those of the affinity index: without it all is read again.
 func (r *round) readChanges(s *slot, info fwk.NodeInfo) bool {
 	before := s.host.Load()
-	if r.affinity == nil || before == nil || s.indexed.node == nil || s.indexed.node != info.Node() || r.isMarked(before) || s.indexed.off != r.failures.Proved(s.name) {
+	if !r.onlyPodsChanged(s, info, before) {
 		return false
 	}
 	h := &Host{Name: before.Name, generation: info.GetGeneration()}
@@ -82,10 +82,7 @@ func (r *round) readChanges(s *slot, info fwk.NodeInfo) bool {
 	for i := range known {
 		gone = append(gone, known[i].vm)
 	}
-	for _, vm := range gone {
-		r.touch(vm)
-		r.places.remove(vm, s)
-	}
+	r.leave(gone, s)
 	r.scratch.launchers, r.scratch.gone = launchers, gone
 	h.launchers = append([]launcher(nil), launchers...)
 	r.index(s, info)
@@ -95,6 +92,19 @@ func (r *round) readChanges(s *slot, info fwk.NodeInfo) bool {
 		r.touch(vm)
 	}
 	return true
+}
+
+// onlyPodsChanged is false for a host of which something else may have changed since it was read last.
+func (r *round) onlyPodsChanged(s *slot, info fwk.NodeInfo, before *Host) bool {
+	return r.affinity != nil && before != nil && s.indexed.node != nil && s.indexed.node == info.Node() && !r.isMarked(before) &&
+		s.indexed.off == r.failures.Proved(s.name)
+}
+
+func (r *round) leave(gone []types.UID, s *slot) {
+	for _, vm := range gone {
+		r.touch(vm)
+		r.places.remove(vm, s)
+	}
 }
 
 // isMarked is true for a host about which, or about a VM on which, something else is known.

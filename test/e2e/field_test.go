@@ -40,6 +40,7 @@ type field struct {
 
 	mu    sync.Mutex
 	taken map[string]bool // nodes that belong to a test
+	away  []span          // when the API server was away
 }
 
 // newClients is a field whose cluster needs no preparation.

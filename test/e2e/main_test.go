@@ -98,5 +98,5 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	code = m.Run()
-	return code, nothingDenied(c)
+	return code, suite.nothingDenied()
 }

@@ -28,6 +28,7 @@ func TestAPIServerAway(t *testing.T) {
 	watcher := s.PID(build.FailureWatcher)
 
 	s.cutPower(dead)
+	stopped := time.Now()
 	s.must(s.Stop(build.APIServer))
 	back := time.NewTimer(apiAway)
 	defer back.Stop()
@@ -37,6 +38,7 @@ func TestAPIServerAway(t *testing.T) {
 		t.Fatal(s.ctx.Err())
 	}
 	s.must(s.Start(s.ctx, build.APIServer))
+	s.apiServerWasAway(stopped, time.Now())
 
 	s.awaitRunning("vm", 4*time.Minute, vmi.UID)
 	s.awaitFailure(dead, "to be settled", time.Minute, settled)

@@ -168,7 +168,7 @@ var mutants = map[string]struct{ file, old, bug string }{
 		"follow.go", "case running && !same:", "case !same:",
 	},
 	"settled while the migration goes on": {
-		"follow.go", "&& !inFlight(vmi.Migration) {", "{",
+		"follow.go", "&& !inFlight(vmi.Migration) && vmi.LaunchersRead {", "&& vmi.LaunchersRead {",
 	},
 }
 
